@@ -1,0 +1,35 @@
+# Every target works from a bare clone: it makes .venv and installs what is missing, under the pins of constraints.txt.
+PYTHON ?= python3
+BIN := .venv/bin
+PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt
+PLUGINS := $(wildcard plugins/*)
+SOURCES := pyproject.toml constraints.txt kernels/pyproject.toml $(PLUGINS:%=%/pyproject.toml)
+
+.PHONY: quickstart test check perf clean
+
+quickstart: .venv/.installed  ## install, run the quickstart benchmark, print its leaderboard
+	$(BIN)/mlbench run quickstart
+
+test: .venv/.installed-dev  ## all tests and doctests
+	$(BIN)/python -m pytest
+
+check: .venv/.installed-dev  ## style, types, import directions
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy mlbench kernels/mlbench_kernels
+	$(BIN)/lint-imports --no-cache
+
+perf: .venv/.installed-dev  ## benchmarks, each beside its peer; minutes
+	$(BIN)/python -m pytest tests/perf/bench_*.py --benchmark-only --benchmark-disable-gc -s
+
+.venv/.installed: $(SOURCES)
+	test -x $(BIN)/python || $(PYTHON) -m venv .venv
+	$(PIP) --editable kernels --editable .
+	touch $@
+
+.venv/.installed-dev: .venv/.installed
+	$(PIP) --editable '.[dev]' $(PLUGINS:%=--editable %)
+	touch $@
+
+clean:
+	rm -rf .venv

@@ -1,0 +1,40 @@
+"""Everything a plugin author imports: small, stable, versioned.
+
+A component is a class that an entry point names (groups ``mlbench.losses``, ``mlbench.miners``, ...). Its constructor
+is its configuration schema; an optional class attribute ``info`` says the rest. A plain pytorch-metric-learning loss
+is a component already.
+"""
+
+from typing import TYPE_CHECKING
+
+from mlbench._lazy import lazy_exports
+
+if TYPE_CHECKING:
+    from mlbench.api.dataset import Dataset as Dataset
+    from mlbench.api.dataset import ItemTable as ItemTable
+    from mlbench.api.errors import ConfigError as ConfigError
+    from mlbench.api.errors import DataError as DataError
+    from mlbench.api.errors import MlbenchError as MlbenchError
+    from mlbench.api.errors import PluginError as PluginError
+    from mlbench.api.errors import StoreError as StoreError
+    from mlbench.api.errors import UnknownNameError as UnknownNameError
+    from mlbench.api.info import API_VERSION as API_VERSION
+    from mlbench.api.info import ComponentInfo as ComponentInfo
+    from mlbench.api.space import Categorical as Categorical
+    from mlbench.api.space import Dimension as Dimension
+    from mlbench.api.space import Float as Float
+    from mlbench.api.space import Int as Int
+    from mlbench.api.space import Space as Space
+    from mlbench.api.trunk import Trunk as Trunk
+
+# Importing this package must stay cheap: `mlbench --help` and `mlbench ls` pass through it.
+__getattr__, __dir__ = lazy_exports(
+    __name__,
+    {
+        "dataset": ("Dataset", "ItemTable"),
+        "errors": ("ConfigError", "DataError", "MlbenchError", "PluginError", "StoreError", "UnknownNameError"),
+        "info": ("API_VERSION", "ComponentInfo"),
+        "space": ("Categorical", "Dimension", "Float", "Int", "Space"),
+        "trunk": ("Trunk",),
+    },
+)

@@ -1,0 +1,25 @@
+"""The errors a user can meet: each message names the thing, the place and the next step."""
+
+
+class MlbenchError(Exception):
+    """Base of every error that is the user's to mend. The command line prints it in one piece, without a traceback."""
+
+
+class ConfigError(MlbenchError):
+    """A benchmark file, a ``--set`` or a component's configuration says something that cannot be."""
+
+
+class UnknownNameError(ConfigError):
+    """A component, a preset or a method that does not exist or is not unique."""
+
+
+class PluginError(MlbenchError):
+    """A component failed to import or to construct; the message carries entry point, distribution and version."""
+
+
+class DataError(MlbenchError):
+    """A dataset that is missing, damaged or unfit for the protocol."""
+
+
+class StoreError(MlbenchError):
+    """A store that cannot be read, written or trusted."""

@@ -1,0 +1,37 @@
+"""What a component says about itself."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+from mlbench.api.space import Dimension
+
+#: Version of the contract between mlbench and a component. A component asking for another one is not loaded.
+API_VERSION = 1
+
+
+@dataclass(frozen=True, kw_only=True)
+class ComponentInfo:
+    """Optional declaration of a component, as its class attribute ``info``.
+
+    Attributes:
+        summary: One line for ``mlbench show``.
+        citation: The paper or source.
+        tags: Free words, e.g. ``("pair", "proxy")``.
+        api: The plugin API it was written for.
+        version: Behaviour version: raise it when the same configuration starts to give other numbers. It enters the
+            identity of every run that uses the component.
+        space: Search space of its constructor's arguments.
+        needs: What must be there for it to run: ``"second_view"`` (another augmentation of every sample arrives as
+            ``ref_emb``) is understood today.
+
+    >>> ComponentInfo(summary="Triplet loss on squared distances").version
+    1
+    """
+
+    summary: str = ""
+    citation: str = ""
+    tags: tuple[str, ...] = ()
+    api: int = API_VERSION
+    version: int = 1
+    space: Mapping[str, Dimension] = field(default_factory=dict)
+    needs: frozenset[str] = frozenset()

@@ -1,0 +1,49 @@
+"""The ``mlbench`` command: verbs and exit codes.
+
+0: all done. 1: usage or configuration. 2: some runs failed. 75: interrupted, the same command resumes.
+"""
+
+import signal
+import sys
+from types import FrameType
+
+import typer
+
+from mlbench.api.errors import MlbenchError
+from mlbench.cli import doctor, evaluate, leaderboard, ls, plan, run, show, status
+
+OK, USAGE, SOME_FAILED, INTERRUPTED = 0, 1, 2, 75
+
+app = typer.Typer(
+    name="mlbench",
+    help="Benchmark deep metric learning: class-disjoint folds, equal tuning budgets, honest intervals.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    rich_markup_mode=None,
+)
+for verb in (run, plan, status, leaderboard, evaluate, ls, show, doctor):
+    app.command(verb.__name__.rpartition(".")[2])(verb.command)
+
+
+def main() -> None:
+    """Entry point of the console script."""
+    signal.signal(signal.SIGTERM, _interrupt)
+    try:
+        code = app(standalone_mode=False)
+    except MlbenchError as error:
+        print(f"mlbench: error: {error}", file=sys.stderr)
+        code = USAGE
+    except (KeyboardInterrupt, typer.Abort):
+        print("mlbench: interrupted; give the same command again to resume", file=sys.stderr)
+        code = INTERRUPTED
+    except typer.Exit as leave:
+        code = leave.exit_code
+    except typer.TyperException as error:
+        print(f"mlbench: error: {error}", file=sys.stderr)
+        code = USAGE
+    sys.exit(code or OK)
+
+
+def _interrupt(number: int, frame: FrameType | None) -> None:
+    raise KeyboardInterrupt

@@ -1,0 +1,51 @@
+"""``mlbench show``."""
+
+from typing import Annotated
+
+import typer
+
+
+def command(
+    name: Annotated[str, typer.Argument(help="kind/name (losses/triplet-margin), a method or a benchmark.")],
+) -> None:
+    """Show a component with its arguments, a named method, or a benchmark with everything filled in."""
+    from mlbench.registry.entries import KINDS
+    from mlbench.spec.load import benchmark_names
+    from mlbench.spec.named import named_methods
+
+    kind, _, rest = name.partition("/")
+    if kind in KINDS and rest:
+        _show_component(kind, rest)
+    elif name in named_methods():
+        _show_json(named_methods()[name])
+    elif name in benchmark_names() or name.endswith(".toml"):
+        from mlbench.spec import load_benchmark
+
+        _show_json(load_benchmark(name).model_dump(mode="json"))
+    else:
+        from mlbench.api.errors import UnknownNameError
+
+        raise UnknownNameError(f"show: {name!r} is no kind/name, method or benchmark; see `mlbench ls`")
+
+
+def _show_component(kind: str, name: str) -> None:
+    from mlbench.registry import find, info_of, load, parameters
+
+    entry = find(kind, name)
+    component = load(entry)
+    info = info_of(component)
+    print(f"{entry.id}  ({entry.distribution} {entry.version}, {entry.point.value})")
+    for text in (info.summary, info.citation):
+        if text:
+            print(text)
+    if info.needs:
+        print(f"needs: {', '.join(sorted(info.needs))}")
+    for parameter in parameters(component).values():
+        default = "required" if parameter.required else f"= {parameter.default!r}"
+        print(f"  {parameter.name:24} {parameter.kind:12} {default}")
+
+
+def _show_json(value: object) -> None:
+    import json
+
+    print(json.dumps(value, indent=1, ensure_ascii=False))

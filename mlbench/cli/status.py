@@ -1,0 +1,32 @@
+"""``mlbench status``."""
+
+import json
+from collections import Counter
+
+from mlbench.cli.options import AsJson, BenchmarkName, Overrides, StoreFolder
+
+
+def command(
+    benchmark: BenchmarkName, set_: Overrides = None, store: StoreFolder = None, as_json: AsJson = False
+) -> None:
+    """Show how far a benchmark is, from its records alone."""
+    from tabulate import tabulate
+
+    from mlbench.execution import open_study
+    from mlbench.spec import load_benchmark
+
+    study = open_study(load_benchmark(benchmark, set_ or []), store)
+    found = Counter((record.method, record.outcome) for record in study.store.records())
+    rows = []
+    for method in study.benchmark.methods:
+        total = sum(job.method == method.name for job in study.plan.jobs)
+        done = found[method.name, "completed"]
+        failed = found[method.name, "failed"] + found[method.name, "diverged"]
+        rows.append(
+            {"method": method.name, "jobs": total, "done": done, "failed": failed, "left": total - done - failed}
+        )
+    if as_json:
+        print(json.dumps({"store": str(study.store.path), "methods": rows}, indent=1))
+    else:
+        print(tabulate(rows, headers="keys"))
+        print(f"\nstore: {study.store.path}")

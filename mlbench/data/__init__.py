@@ -1,0 +1,33 @@
+"""Datasets, class-disjoint splits, the image store, transforms and batch samplers."""
+
+from typing import TYPE_CHECKING
+
+from mlbench._lazy import lazy_exports
+
+if TYPE_CHECKING:
+    from mlbench.data.digits import Digits as Digits
+    from mlbench.data.folder import Folder as Folder
+    from mlbench.data.glyphs import Glyphs as Glyphs
+    from mlbench.data.images import ImageStore as ImageStore
+    from mlbench.data.images import ImageView as ImageView
+    from mlbench.data.samplers import MPerClass as MPerClass
+    from mlbench.data.splits import ClassSplits as ClassSplits
+    from mlbench.data.splits import Fold as Fold
+    from mlbench.data.splits import mlrc_splits as mlrc_splits
+    from mlbench.data.transforms import EvalTransform as EvalTransform
+    from mlbench.data.transforms import TrainTransform as TrainTransform
+    from mlbench.data.transforms import output_channels as output_channels
+
+# Lazy: the splits and the samplers are of use without torch, and naming a dataset must not import Pillow.
+__getattr__, __dir__ = lazy_exports(
+    __name__,
+    {
+        "digits": ("Digits",),
+        "folder": ("Folder",),
+        "glyphs": ("Glyphs",),
+        "images": ("ImageStore", "ImageView"),
+        "samplers": ("MPerClass",),
+        "splits": ("ClassSplits", "Fold", "mlrc_splits"),
+        "transforms": ("EvalTransform", "TrainTransform", "output_channels"),
+    },
+)

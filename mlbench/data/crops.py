@@ -1,0 +1,91 @@
+"""Cutting images to the output size: the random resized crop of training, the centre crop of evaluation."""
+
+import math
+
+import torch
+from torch import Tensor
+from torch.nn import functional
+
+from mlbench.data.images import Pixels
+from mlbench.spec.transforms import RandomResizedCrop
+
+_TRIES = 10
+#: Random numbers one image's crop takes: area and shape of every try, then the place.
+CROP_DRAWS = 2 * _TRIES + 2
+
+
+def random_resized_crop(images: Pixels, size: int, crop: RandomResizedCrop, draws: Tensor) -> Tensor:
+    """Cut a random box out of every image and resize it (bilinear, antialiased): uint8 ``[B, C, size, size]``.
+
+    Args:
+        images: uint8 ``[B, C, H, W]``, or ``[C, H, W]`` each.
+        size: Output height and width.
+        crop: Range of the box's share of the image's area, and of its width divided by its height.
+        draws: Uniform in [0, 1), a row per image. ``[B, CROP_DRAWS]`` float64
+    """
+    sizes = torch.tensor([image.shape[-2:] for image in images], dtype=torch.float64).reshape(-1, 2)
+    boxes = crop_boxes(sizes, crop, draws).tolist()
+    parts = [
+        image[:, top : top + height, left : left + width]
+        for image, (top, left, height, width) in zip(images, boxes, strict=True)
+    ]
+    return torch.stack([_resized(part, size) for part in parts])
+
+
+def crop_boxes(sizes: Tensor, crop: RandomResizedCrop, draws: Tensor) -> Tensor:
+    """The random boxes, by torchvision's rule.
+
+    Up to ten times an area (uniform) and an aspect ratio (log-uniform) are drawn; the first box that fits is placed
+    uniformly. If none fits: the largest central box whose ratio is in range.
+
+    Args:
+        sizes: Height and width of the images. ``[B, 2]`` float64
+        crop: The ranges.
+        draws: Uniform in [0, 1). ``[B, CROP_DRAWS]`` float64
+
+    Returns:
+        Top, left, height, width. ``[B, 4]`` int64
+    """
+    tries = draws[:, : 2 * _TRIES].reshape(-1, _TRIES, 2)
+    area = sizes.prod(dim=1, keepdim=True) * (crop.scale[0] + (crop.scale[1] - crop.scale[0]) * tries[..., 0])
+    low, high = math.log(crop.ratio[0]), math.log(crop.ratio[1])
+    ratio = torch.exp(low + (high - low) * tries[..., 1])
+    shapes = torch.stack([torch.sqrt(area / ratio), torch.sqrt(area * ratio)], dim=2).round()  # [B, tries, (h, w)]
+    fits = ((shapes > 0) & (shapes <= sizes[:, None])).all(dim=2)
+    first = fits.int().argmax(dim=1)
+    shape = shapes[torch.arange(len(shapes)), first]
+    place = torch.floor(draws[:, 2 * _TRIES :] * (sizes - shape + 1))
+    none_fits = ~fits.any(dim=1, keepdim=True)
+    central = _largest_in_range(sizes, crop.ratio)
+    shape = torch.where(none_fits, central, shape)
+    place = torch.where(none_fits, torch.floor((sizes - central) / 2), place)
+    return torch.cat([place, shape], dim=1).long()
+
+
+def centre_crop(images: Pixels, size: int) -> Tensor:
+    """The central square of every image, on zeros where the image is smaller: uint8 ``[B, C, size, size]``."""
+    if isinstance(images, Tensor):
+        return _centre(images, size)
+    return torch.stack([_centre(image, size) for image in images])
+
+
+def _largest_in_range(sizes: Tensor, ratio: tuple[float, float]) -> Tensor:
+    height, width = sizes[:, 0], sizes[:, 1]
+    limits = torch.stack([(width / ratio[0]).round(), (height * ratio[1]).round()], dim=1)
+    return torch.minimum(sizes, limits).clamp(min=1)
+
+
+def _resized(part: Tensor, size: int) -> Tensor:
+    if part.shape[-2:] == (size, size):
+        return part
+    return functional.interpolate(part[None], (size, size), mode="bilinear", antialias=True, align_corners=False)[0]
+
+
+def _centre(images: Tensor, size: int) -> Tensor:
+    height, width = images.shape[-2:]
+    below, beside = max(size - height, 0), max(size - width, 0)
+    if below or beside:
+        images = functional.pad(images, (beside // 2, beside - beside // 2, below // 2, below - below // 2))
+    # Half to even, as torchvision does, so that evaluation sees the same pixels as there.
+    top, left = round((images.shape[-2] - size) / 2), round((images.shape[-1] - size) / 2)
+    return images[..., top : top + size, left : left + size]

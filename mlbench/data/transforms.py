@@ -1,0 +1,113 @@
+"""From the store's images to the trunk's input."""
+
+import torch
+from torch import Tensor
+
+from mlbench.api.errors import ConfigError
+from mlbench.data.affine import AFFINE_DRAWS, random_affine
+from mlbench.data.crops import CROP_DRAWS, centre_crop, random_resized_crop
+from mlbench.data.images import Pixels
+from mlbench.spec.transforms import Transforms
+
+
+class TrainTransform:
+    """Crop, affine map, flip, inversion and normalisation, all of a batch at once.
+
+    Every image takes the same number of random numbers, whatever is switched on: switching the flip on does not change
+    the crops. Image i of the batch takes row i, so what becomes of an image depends on its pixels, its place in the
+    batch and the generator's state alone: not on the other images, nor on workers.
+
+    Args:
+        config: The transforms of the benchmark file.
+
+    Raises:
+        ConfigError: If ``mean`` and ``std`` do not have one or three values each, or a std is not positive.
+    """
+
+    def __init__(self, config: Transforms) -> None:
+        self._config = config
+        self._normalise = _Normalise(config)
+
+    def __call__(self, images: Pixels, generator: torch.Generator) -> Tensor:
+        """Transform a batch; the generator (CPU) is the only source of randomness.
+
+        Args:
+            images: uint8 ``[B, C, H, W]``, or ``[C, H, W]`` each.
+            generator: Advanced by as many numbers as the batch has images, times a constant.
+
+        Returns:
+            float32 ``[B, output_channels, size, size]``
+        """
+        config = self._config
+        rows = torch.rand(len(images), CROP_DRAWS + AFFINE_DRAWS + 2, generator=generator, dtype=torch.float64)
+        cropping, mapping = rows[:, :CROP_DRAWS], rows[:, CROP_DRAWS:-2]
+        flipping, inverting = rows[:, -2, None, None, None], rows[:, -1, None, None, None]
+        if config.crop is None:
+            pixels = centre_crop(images, config.size)
+        else:
+            pixels = random_resized_crop(images, config.size, config.crop, cropping)
+        if config.affine is not None:
+            pixels = random_affine(pixels.float(), config.affine, mapping)
+        if config.flip:
+            pixels = torch.where(flipping < config.flip, pixels.flip(-1), pixels)
+        if config.invert:
+            pixels = torch.where(inverting < config.invert, 255 - pixels, pixels)
+        return self._normalise(pixels)
+
+
+class EvalTransform:
+    """Centre crop and normalisation: nothing random.
+
+    Args:
+        config: The transforms of the benchmark file.
+
+    Raises:
+        ConfigError: If ``mean`` and ``std`` do not have one or three values each, or a std is not positive.
+    """
+
+    def __init__(self, config: Transforms) -> None:
+        self._size = config.size
+        self._normalise = _Normalise(config)
+
+    def __call__(self, images: Pixels) -> Tensor:
+        """Transform a batch.
+
+        Args:
+            images: uint8 ``[B, C, H, W]``, or ``[C, H, W]`` each.
+
+        Returns:
+            float32 ``[B, output_channels, size, size]``
+        """
+        return self._normalise(centre_crop(images, self._size))
+
+
+def output_channels(config: Transforms, channels: int) -> int:
+    """Channels of the trunk's input for images of ``channels``: three mean or std values make a grey image RGB.
+
+    Raises:
+        ConfigError: If ``mean`` and ``std`` do not have one or three values each, or a std is not positive.
+
+    >>> output_channels(Transforms(mean=(0.5,), std=(0.25,)), 1)
+    1
+    """
+    for name, values in (("mean", config.mean), ("std", config.std)):
+        if len(values) == 2:
+            raise ConfigError(f"transforms.{name} has 2 values; give one for all channels, or three")
+    if min(config.std) <= 0:
+        raise ConfigError(f"transforms.std has {min(config.std)}; give the standard deviation of the pixels")
+    return max(channels, len(config.mean), len(config.std))
+
+
+class _Normalise:
+    """``(pixels / 255 - mean) / std``; for ``bgr-255`` RGB turns into BGR and 0..255 stays."""
+
+    def __init__(self, config: Transforms) -> None:
+        values = output_channels(config, 1)
+        self._bgr_255 = config.pixels == "bgr-255"
+        self._mean = torch.tensor(config.mean)[:, None, None].expand(values, 1, 1)
+        self._std = torch.tensor(config.std)[:, None, None].expand(values, 1, 1)
+
+    def __call__(self, pixels: Tensor) -> Tensor:
+        pixels = pixels.flip(1).float() if self._bgr_255 else pixels / 255
+        # Three values turn one channel into three by broadcasting.
+        return (pixels - self._mean).div_(self._std)

@@ -1,0 +1,113 @@
+"""Metrics of anybody's embeddings: from arrays, or from an ``.npz`` file."""
+
+import zipfile
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Literal, TypeAlias
+
+import numpy as np
+import numpy.typing as npt
+import torch
+from mlbench_kernels.retrieval import RetrievalMetrics, retrieval_metrics
+from torch import Tensor
+
+from mlbench.api.errors import DataError
+
+Array: TypeAlias = npt.ArrayLike | Tensor
+
+
+def evaluate(
+    embeddings: Array,
+    labels: Array,
+    gallery: Array | None = None,
+    gallery_labels: Array | None = None,
+    *,
+    recall_at: Sequence[int] = (1, 2, 4, 8),
+    distance: Literal["cosine", "squared-euclidean"] = "cosine",
+) -> RetrievalMetrics:
+    """Exact Recall@K, R-Precision and MAP@R.
+
+    Without a gallery every sample is a query against all others (itself excluded by index); with one, queries are
+    ranked against the gallery only. Queries without a positive are left out of the means and counted.
+
+    Args:
+        embeddings: ``[N, D]`` real numbers.
+        labels: ``[N]`` integers or strings.
+        gallery: ``[M, D]``.
+        gallery_labels: ``[M]``.
+        recall_at: The K of Recall@K.
+        distance: ``"cosine"`` or ``"squared-euclidean"``.
+
+    Raises:
+        DataError: If shapes do not fit, a value is not finite, or no query has a positive; the message says where.
+
+    >>> found = evaluate([[1.0, 0.0], [0.9, 0.1], [0.0, 1.0], [0.1, 0.9]], [0, 0, 1, 1])
+    >>> found.map_at_r, found.recall_at[1]
+    (1.0, 1.0)
+    """
+    query_ids, gallery_ids = _integer_labels(labels, gallery_labels)
+    try:
+        return retrieval_metrics(
+            _floats(embeddings, "embeddings"),
+            query_ids,
+            None if gallery is None else _floats(gallery, "gallery"),
+            gallery_ids,
+            recall_at=tuple(recall_at),
+            distance=distance,
+        )
+    except ValueError as error:
+        raise DataError(f"evaluate: {error}") from None
+
+
+def evaluate_file(path: str | Path, recall_at: Sequence[int] = (1, 2, 4, 8)) -> RetrievalMetrics:
+    """Metrics of an ``.npz`` file.
+
+    It holds ``embeddings [N, D]`` and ``labels [N]``, and for the query/gallery form ``gallery [M, D]`` and
+    ``gallery_labels [M]`` too.
+
+    Raises:
+        DataError: If the file is missing, is no ``.npz``, lacks an array or holds pickled objects.
+    """
+    try:
+        with np.load(path, allow_pickle=False) as file:
+            arrays = {name: file[name] for name in file.files}
+    except FileNotFoundError:
+        raise DataError(f"{path}: no such file") from None
+    except (OSError, ValueError, zipfile.BadZipFile, AttributeError) as error:
+        raise DataError(f"{path}: not an .npz of plain arrays ({error}); write it with numpy.savez") from None
+    missing = [name for name in ("embeddings", "labels") if name not in arrays]
+    if missing:
+        raise DataError(f"{path}: has no array {missing[0]!r}, only {', '.join(sorted(arrays)) or 'nothing'}")
+    if ("gallery" in arrays) != ("gallery_labels" in arrays):
+        raise DataError(f"{path}: gallery and gallery_labels go together; one of them is missing")
+    try:
+        return evaluate(
+            arrays["embeddings"],
+            arrays["labels"],
+            arrays.get("gallery"),
+            arrays.get("gallery_labels"),
+            recall_at=recall_at,
+        )
+    except DataError as error:
+        raise DataError(f"{path}: {error}") from None
+
+
+def _floats(values: Array, name: str) -> Tensor:
+    tensor = values if isinstance(values, Tensor) else torch.from_numpy(np.ascontiguousarray(np.asarray(values)))
+    if not tensor.dtype.is_floating_point:
+        raise DataError(f"evaluate: {name} must be real numbers, got {tensor.dtype}")
+    return tensor
+
+
+def _integer_labels(labels: Array, gallery_labels: Array | None) -> tuple[Tensor, Tensor | None]:
+    """Labels of any kind as integers, the same integer for the same label on both sides."""
+    left = np.asarray(labels)
+    right = left[:0] if gallery_labels is None else np.asarray(gallery_labels)
+    for name, side in (("labels", left), ("gallery_labels", right)):
+        if side.ndim != 1:
+            raise DataError(f"evaluate: {name} must be one-dimensional, got shape {side.shape}")
+        if side.dtype.kind not in "iubUS":
+            raise DataError(f"evaluate: {name} must be integers or strings, got {side.dtype}")
+    _, ids = np.unique(np.concatenate([left, right]), return_inverse=True)
+    both = torch.from_numpy(ids.astype(np.int64))
+    return both[: len(left)], None if gallery_labels is None else both[len(left) :]

@@ -1,0 +1,6 @@
+"""Carries a plan out: finds what is done, runs what is ready, in this process or in several."""
+
+from mlbench.execution.coordinator import Summary as Summary
+from mlbench.execution.coordinator import run_plan as run_plan
+from mlbench.execution.study import Study as Study
+from mlbench.execution.study import open_study as open_study

@@ -1,0 +1,189 @@
+"""What a run tells while it runs: a terminal display, plain lines, and events.jsonl in the store."""
+
+import json
+import sys
+import time
+from collections.abc import Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, TextIO
+
+from mlbench.store.atomic import explained
+
+if TYPE_CHECKING:
+    from rich.progress import Progress, TaskID
+
+    from mlbench.execution.coordinator import Summary
+
+#: Seconds between plain lines that only say how far things are.
+_PAUSE = 10.0
+
+
+class Watch:
+    """Counts jobs, estimates the time left and tells a listener. The base class tells nobody."""
+
+    def __init__(self) -> None:
+        self.total = self.closed = self.failures = self.at_start = 0
+        self._begun = time.monotonic()
+
+    def begin(self, total: int, closed: int) -> None:
+        """The plan has ``total`` jobs; ``closed`` of them need nothing more."""
+        self.total, self.closed, self.at_start = total, closed, closed
+        self._begun = time.monotonic()
+
+    def started(self, job: str) -> None:
+        """A job went to a worker."""
+
+    def told(self, job: str, entry: Mapping[str, Any]) -> None:
+        """A training was validated."""
+
+    def finished(self, job: str, score: float | None, seconds: float, *, cached: bool) -> None:
+        """A job is done."""
+        self.closed += not cached
+
+    def failed(self, job: str, reason: str) -> None:
+        """A job has no result."""
+        self.closed += 1
+        self.failures += 1
+
+    def end(self, summary: "Summary") -> None:
+        """Nothing is left to do."""
+
+    @property
+    def seconds_left(self) -> float | None:
+        """Estimate from the jobs finished in this call; None before the first."""
+        done = self.closed - self.at_start
+        return (time.monotonic() - self._begun) / done * (self.total - self.closed) if done > 0 else None
+
+
+class Events(Watch):
+    """Appends every event to a file, one JSON object a line, and passes it on."""
+
+    def __init__(self, path: Path, then: Watch) -> None:
+        super().__init__()
+        self._path = path
+        self._then = then
+
+    def begin(self, total: int, closed: int) -> None:
+        """See `Watch`."""
+        self._write("begin", total=total, closed=closed)
+        self._then.begin(total, closed)
+
+    def started(self, job: str) -> None:
+        """See `Watch`."""
+        self._write("started", job=job)
+        self._then.started(job)
+
+    def told(self, job: str, entry: Mapping[str, Any]) -> None:
+        """See `Watch`."""
+        self._write("validated", job=job, **entry)
+        self._then.told(job, entry)
+
+    def finished(self, job: str, score: float | None, seconds: float, *, cached: bool) -> None:
+        """See `Watch`."""
+        if not cached:
+            self._write("finished", job=job, seconds=seconds)
+        self._then.finished(job, score, seconds, cached=cached)
+
+    def failed(self, job: str, reason: str) -> None:
+        """See `Watch`."""
+        self._write("failed", job=job, reason=reason)
+        self._then.failed(job, reason)
+
+    def end(self, summary: "Summary") -> None:
+        """See `Watch`."""
+        self._write("end", done=len(summary.done), cached=len(summary.cached), failed=len(summary.failed))
+        self._then.end(summary)
+
+    def _write(self, event: str, **content: Any) -> None:
+        with explained(self._path), self._path.open("a", encoding="utf-8") as file:
+            file.write(json.dumps({"time": round(time.time(), 3), "event": event, **content}) + "\n")
+
+
+class Lines(Watch):
+    """Plain lines for logs: every failure, and now and then how far things are."""
+
+    def __init__(self, out: TextIO = sys.stderr) -> None:
+        super().__init__()
+        self._out = out
+        self._last = 0.0
+
+    def begin(self, total: int, closed: int) -> None:
+        """See `Watch`."""
+        super().begin(total, closed)
+        self._say(f"{total} jobs, {closed} already done")
+
+    def finished(self, job: str, score: float | None, seconds: float, *, cached: bool) -> None:
+        """See `Watch`."""
+        super().finished(job, score, seconds, cached=cached)
+        if not cached and (time.monotonic() - self._last > _PAUSE or self.closed == self.total):
+            self._last = time.monotonic()
+            self._say(
+                f"{self.closed}/{self.total} jobs, {self.failures} failed, {_left(self.seconds_left)}; last: {job}"
+            )
+
+    def failed(self, job: str, reason: str) -> None:
+        """See `Watch`."""
+        super().failed(job, reason)
+        self._say(f"failed: {job}: {reason}")
+
+    def _say(self, text: str) -> None:
+        print(f"mlbench: {text}", file=self._out, flush=True)
+
+
+class Bar(Watch):
+    """A progress bar for a terminal."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._progress: Progress | None = None
+        self._task: TaskID | None = None
+
+    def begin(self, total: int, closed: int) -> None:
+        """See `Watch`."""
+        from rich.console import Console
+        from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
+
+        super().begin(total, closed)
+        columns = (BarColumn(), MofNCompleteColumn(), TimeElapsedColumn(), TextColumn("{task.description}"))
+        self._progress = Progress(*columns, console=Console(stderr=True), transient=True)
+        self._task = self._progress.add_task("starting workers", total=total, completed=closed)
+        self._progress.start()
+
+    def told(self, job: str, entry: Mapping[str, Any]) -> None:
+        """See `Watch`."""
+        self._show(f"{job} epoch {entry['epoch']}: validation MAP@R {entry['map_at_r']:.3f}")
+
+    def finished(self, job: str, score: float | None, seconds: float, *, cached: bool) -> None:
+        """See `Watch`."""
+        super().finished(job, score, seconds, cached=cached)
+        self._show(job)
+
+    def failed(self, job: str, reason: str) -> None:
+        """See `Watch`."""
+        super().failed(job, reason)
+        if self._progress:
+            self._progress.console.print(f"failed: {job}: {reason}", style="red", highlight=False, markup=False)
+
+    def end(self, summary: "Summary") -> None:
+        """See `Watch`."""
+        self.close()
+
+    def close(self) -> None:
+        """Give the terminal back."""
+        if self._progress:
+            self._progress.stop()
+
+    def _show(self, text: str) -> None:
+        if self._progress is not None and self._task is not None:
+            failures = f", {self.failures} failed" if self.failures else ""
+            self._progress.update(
+                self._task, completed=self.closed, description=f"{_left(self.seconds_left)}{failures} · {text}"
+            )
+
+
+def _left(seconds: float | None) -> str:
+    if seconds is None:
+        return "time left unknown"
+    minutes, rest = divmod(round(seconds), 60)
+    hours, minutes = divmod(minutes, 60)
+    return f"{hours} h {minutes:02d} min left" if hours else f"{minutes} min {rest:02d} s left"

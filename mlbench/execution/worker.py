@@ -1,0 +1,151 @@
+"""Does one job after another: data in, record out."""
+
+import traceback
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from functools import lru_cache
+from typing import Any, Literal
+
+import torch
+from safetensors.torch import load, save
+
+from mlbench.api.dataset import Dataset
+from mlbench.api.errors import ConfigError, DataError, StoreError
+from mlbench.data.images import ImageStore, ImageView
+from mlbench.data.splits import ClassSplits, mlrc_splits
+from mlbench.data.transforms import EvalTransform
+from mlbench.evaluation import Retrieval, concatenate
+from mlbench.execution.environment import environment
+from mlbench.registry import resolve
+from mlbench.spec import Transforms, digest
+from mlbench.store import Record, Store
+from mlbench.training import Diverged, Meter, embed, train
+from mlbench.training.setup import from_identity, model_of, setup_of
+
+Tell = Callable[[Mapping[str, Any]], None]
+_MODEL = "model.safetensors"
+
+
+@dataclass(frozen=True)
+class Context:
+    """What a worker is told once: where things are and where to compute. Nothing here changes a result."""
+
+    store: str
+    dataset: Mapping[str, Any]
+    device: str
+
+
+class Worker:
+    """Holds the dataset and runs jobs on it."""
+
+    def __init__(self, context: Context) -> None:
+        self.context = context
+        self.store = Store(context.store)
+        self.dataset: Dataset = resolve("datasets", context.dataset, "dataset").build()
+        self._images: tuple[int | None, ImageStore] | None = None
+        # A fold's views are used by every trial on that fold.
+        self._view = lru_cache(maxsize=16)(lambda resize, classes: self._store(resize).view(classes))
+
+    def run(self, request: Mapping[str, Any], tell: Tell) -> Record:
+        """Do the job and commit its record; an error inside the job becomes a record too.
+
+        Raises:
+            DataError: If the dataset cannot be read or is not the one planned for.
+            StoreError: If the record cannot be written.
+        """
+        self._check_content(request)
+        files: dict[str, bytes] = {}
+        meter = Meter()
+        outcome: Literal["completed", "diverged", "failed"] = "completed"
+        results: dict[str, Any] = {}
+        cost: dict[str, float] = {}
+        error: str | None = None
+        try:
+            task = self._test if request["task"] == "test" else self._train
+            results, cost = task(request, files, tell)
+        except (DataError, StoreError):
+            raise
+        except Diverged as reason:
+            outcome, error = "diverged", str(reason)
+        except ConfigError as reason:
+            outcome, error = "failed", str(reason)
+        except Exception as reason:
+            tail = "".join(traceback.format_exception(reason)[-4:])
+            outcome, error = "failed", f"{type(reason).__name__}: {reason}\n{tail}"
+        record = Record(
+            run=digest(request),
+            request=dict(request),
+            outcome=outcome,
+            results=results,
+            error=error,
+            cost={"seconds": meter.seconds, "peak_memory": meter.peak_memory, **cost},
+            provenance=_provenance(request),
+            environment=environment(),
+        )
+        self.store.commit(record, files)
+        return record
+
+    def _train(
+        self, request: Mapping[str, Any], files: dict[str, bytes], tell: Tell
+    ) -> tuple[dict[str, Any], dict[str, float]]:
+        fold = self._splits(request).folds[request["job"]["fold"]]
+        learn, select = (self._view(request["transforms"]["resize"], classes) for classes in (fold.train, fold.val))
+        setup = setup_of(request, learn, self.context.device)
+        done = train(setup, learn, select, tell)
+        if request["job"]["role"] == "reproduction":
+            files[_MODEL] = save({name: tensor.contiguous() for name, tensor in done.state.items()})
+        results = {"best": done.best, "curve": done.curve, "images": done.images}
+        speed = done.images / done.training_seconds if done.training_seconds else 0.0
+        return results, {"training_seconds": done.training_seconds, "images_per_second": speed}
+
+    def _test(
+        self, request: Mapping[str, Any], files: dict[str, bytes], tell: Tell
+    ) -> tuple[dict[str, Any], dict[str, float]]:
+        view: ImageView = self._view(request["transforms"]["resize"], self._splits(request).test)
+        metrics = Retrieval(tuple(request["evaluation"]["recall_at"]))
+        transform = EvalTransform(Transforms.model_validate(request["transforms"]))
+        labels = torch.from_numpy(view.labels)
+        embeddings = [
+            embed(self._model(request, run, view), view, transform, self.context.device) for run in request["models"]
+        ]
+        separated = [metrics(part, labels) for part in embeddings]
+        return {"separated": separated, "concatenated": metrics(concatenate(embeddings), labels)}, {}
+
+    def _model(self, request: Mapping[str, Any], run: str, view: ImageView) -> torch.nn.Module:
+        file = self.store.folder(run) / _MODEL
+        try:
+            state = load(file.read_bytes())
+        except OSError as error:
+            raise StoreError(
+                f"{file}: the trained model is gone ({error.strerror}); "
+                f"move {file.parent.name} out of runs/ to train it again"
+            ) from None
+        model = model_of(request, view.channels)
+        model.load_state_dict(state)
+        return model.to(self.context.device)
+
+    def _splits(self, request: Mapping[str, Any]) -> ClassSplits:
+        splits = mlrc_splits(len(self.dataset.items.class_names), request["split"]["folds"])
+        if splits.hash != request["split"]["hash"]:
+            raise DataError("the dataset's classes are no longer those of the plan; plan again with another --store")
+        return splits
+
+    def _store(self, resize: int | None) -> ImageStore:
+        if self._images is None or self._images[0] != resize:
+            self._images = (resize, ImageStore.build(self.dataset, resize))
+        return self._images[1]
+
+    def _check_content(self, request: Mapping[str, Any]) -> None:
+        if self.dataset.content_hash != request["dataset"]["content"]:
+            raise DataError(
+                f"{request['dataset']['id']}: its content changed since the plan was made; "
+                f"restore it, or give the command again to plan for the new content in another store"
+            )
+
+
+def _provenance(request: Mapping[str, Any]) -> list[dict[str, str]]:
+    parts = [("models", request["model"]["trunk"], "model.trunk")]
+    parts += [(kind, request.get(name), name) for kind, name in (("losses", "loss"), ("miners", "miner"))]
+    return [
+        row for kind, identity, where in parts if identity for row in from_identity(kind, identity, where).provenance()
+    ]

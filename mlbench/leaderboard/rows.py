@@ -1,0 +1,112 @@
+"""Records grouped into rows: one method each."""
+
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from statistics import fmean
+from typing import Any
+
+from mlbench.store import Record, Store
+
+#: Metrics of a test record that are reported, besides Recall@K: key and heading.
+METRICS = {"map_at_r": "MAP@R", "r_precision": "R-Precision"}
+
+
+@dataclass
+class Row:
+    """What the store holds of one method.
+
+    Attributes:
+        method: Its name.
+        separated: Per reproduction, by metric: the mean over the fold models.
+        concatenated: Per reproduction, by metric: of the joined embeddings of the fold models.
+        validation: Per reproduction: best validation MAP@R, mean over the folds.
+        trials: Number of trials.
+        best_trial: The best trial's objective, for the record; it is not one of the reproductions.
+        hyperparameters: What the search chose.
+        failures: Runs that diverged or failed.
+        runs: All runs.
+        images: Images seen in training, over all runs.
+        cost: Seconds over all runs, peak memory of any, images per second of training.
+    """
+
+    method: str
+    separated: list[dict[str, float]] = field(default_factory=list)
+    concatenated: list[dict[str, float]] = field(default_factory=list)
+    validation: list[float] = field(default_factory=list)
+    trials: int = 0
+    best_trial: float | None = None
+    hyperparameters: dict[str, Any] = field(default_factory=dict)
+    failures: int = 0
+    runs: int = 0
+    images: int = 0
+    cost: dict[str, float] = field(default_factory=dict)
+
+    def values(self, metric: str, form: str) -> list[float]:
+        """All values of a metric, by reproduction. ``form`` is ``separated`` or ``concatenated``."""
+        reproductions: list[dict[str, float]] = getattr(self, form)
+        return [found[metric] for found in reproductions]
+
+
+def rows_of(store: Store) -> list[Row]:
+    """One row for every method of the store, in the order of the benchmark's names.
+
+    Raises:
+        StoreError: If there is no store or a record cannot be trusted.
+    """
+    header = store.header
+    by_method: dict[str, list[Record]] = {name: [] for name in header["methods"]}
+    for record in store.records():
+        by_method.setdefault(record.method, []).append(record)
+    return [_row(name, records, header["methods"].get(name, {})) for name, records in sorted(by_method.items())]
+
+
+def _row(name: str, records: list[Record], method: dict[str, Any]) -> Row:
+    done = sorted((r for r in records if r.outcome == "completed"), key=lambda r: (r.role, r.number, r.run))
+    row = Row(name, runs=len(records), failures=len(records) - len(done))
+    tests = [record for record in done if record.role == "test"]
+    row.separated = [_mean_of(record.results["separated"]) for record in tests]
+    row.concatenated = [record.results["concatenated"] for record in tests]
+    row.images = sum(int(record.results.get("images", 0)) for record in done)
+    scores = _scores([record for record in records if record.role == "trial"])
+    row.trials = len(scores)
+    row.best_trial = max(scores.values(), default=None)
+    reproductions = [record for record in records if record.role == "reproduction"]
+    row.validation = list(_scores(reproductions).values())
+    if reproductions:
+        row.hyperparameters = {path: _at(reproductions[0].request, path) for path in sorted(method.get("search", {}))}
+    row.cost = _cost(records)
+    return row
+
+
+def _scores(records: Iterable[Record]) -> dict[int, float]:
+    """Mean over the folds of the best validation MAP@R, by number; a failed training counts 0."""
+    folds: dict[int, list[float]] = {}
+    for record in records:
+        folds.setdefault(record.number, []).append(record.score or 0.0)
+    return {number: fmean(sorted(scores)) for number, scores in sorted(folds.items())}
+
+
+def _mean_of(results: list[dict[str, float]]) -> dict[str, float]:
+    return {metric: fmean(result[metric] for result in results) for metric in results[0]}
+
+
+def _at(request: dict[str, Any], path: str) -> Any:
+    """The value that a searched path has in a request."""
+    *parents, last = path.split(".")
+    if parents == ["loss_optimizer"]:
+        return request["training"]["loss_optimizer"][last]
+    table: Any = request
+    for parent in parents:
+        table = table[parent]["arguments"]
+    return table[last]
+
+
+def _cost(records: list[Record]) -> dict[str, float]:
+    trainings = [record for record in records if record.cost.get("training_seconds")]
+    seconds = sum(record.cost["training_seconds"] for record in trainings)
+    images = sum(record.results.get("images", 0) for record in trainings)
+    return {
+        "seconds": sum(record.cost.get("seconds", 0.0) for record in records),
+        "peak_memory": max((record.cost.get("peak_memory", 0.0) for record in records), default=0.0),
+        "images_per_second": images / seconds if seconds else 0.0,
+    }

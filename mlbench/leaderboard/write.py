@@ -1,0 +1,175 @@
+"""Leaderboard files: Markdown to read, CSV to compute with, JSON with every value."""
+
+import json
+import math
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+from tabulate import tabulate
+
+from mlbench.leaderboard.tables import FORMS, cost_frame, leaderboard_frame, metric_names
+from mlbench.store import Store
+from mlbench.store.atomic import write_text
+
+
+def write_leaderboard(store: Store, folder: str | Path) -> list[Path]:
+    """Write ``leaderboard.{md,csv,json}`` and ``cost.{md,csv}`` into ``folder``.
+
+    The same records give the same bytes. Timings differ between two equal runs, so they have files of their own.
+
+    Returns:
+        The files written.
+
+    Raises:
+        StoreError: If the store cannot be read or the folder cannot be written.
+    """
+    frame, cost = leaderboard_frame(store), cost_frame(store)
+    texts = {
+        "leaderboard.md": leaderboard_markdown(store, frame),
+        "leaderboard.csv": _csv(frame.drop(columns=[name for name in frame if name.endswith(".values")])),
+        "leaderboard.json": _json(store, frame),
+        "cost.md": cost_markdown(store, cost),
+        "cost.csv": _csv(cost),
+    }
+    target = Path(folder)
+    target.mkdir(parents=True, exist_ok=True)
+    for name, text in texts.items():
+        write_text(target / name, text)
+    return [target / name for name in texts]
+
+
+def publish(store: Store, folder: str | Path) -> list[Path]:
+    """Write the leaderboard and, beside it, the records packed into one file: the folder is a store again.
+
+    Models and events stay behind.
+    """
+    target = Path(folder)
+    target.mkdir(parents=True, exist_ok=True)
+    write_text(target / "store.json", json.dumps(store.header, indent=1, sort_keys=True, ensure_ascii=False) + "\n")
+    write_text(target / "records.jsonl", "".join(record.to_json() + "\n" for record in store.records()))
+    published = [target / "store.json", target / "records.jsonl"]
+    return published + write_leaderboard(Store(target), target)
+
+
+def leaderboard_markdown(store: Store, frame: pd.DataFrame) -> str:
+    """The results as Markdown: what was run, then one table for each form, then what the search chose."""
+    parts = [f"# {store.header['name']}", _about(store)]
+    for form in FORMS:
+        parts += [f"## {_TITLES[form]}", _table(_form(frame, form, metric_names(store)))]
+    parts += ["## Search", _NOTE, _table(_search(frame))]
+    return "\n\n".join(parts) + "\n"
+
+
+def cost_markdown(store: Store, cost: pd.DataFrame) -> str:
+    """The cost as Markdown."""
+    rows = [
+        {
+            "Method": line.method,
+            "Runs": line.runs,
+            "Hours": f"{line.hours:.2f}",
+            "Peak memory (MiB)": f"{line.peak_memory_mib:.0f}",
+            "Training images/s": f"{line.images_per_second:.0f}" if line.images_per_second else "—",
+        }
+        for line in cost.itertuples()
+    ]
+    note = "Hours of one worker over all runs of a method (trials, reproductions, tests); memory of the hungriest run."
+    return f"# {store.header['name']}: cost\n\n{note}\n\n{_table(rows)}\n"
+
+
+_TITLES = {
+    "separated": "Separated: mean of the fold models",
+    "concatenated": "Concatenated: joined embeddings of the fold models",
+}
+_NOTE = "Selection saw validation classes only. The best trial is shown for the record; it is not a reproduction."
+
+
+def _about(store: Store) -> str:
+    header, recipe = store.header, store.header["recipe"]
+    model, training, search = recipe["model"], recipe["training"], recipe["search"]
+    optimizer = training["optimizer"]
+    frozen = "frozen" if model["freeze_batchnorm"] else "trained"
+    lines = {
+        "Protocol": f"{recipe['protocol']}, {recipe['folds']} folds, test on unseen classes",
+        "Dataset": "{id}: {items} images, {classes} classes".format(**header["dataset"]),
+        "Trunk": f"{model['trunk']['id']} {_arguments(model['trunk']['arguments'])}, batch norm {frozen}",
+        "Embedding": f"{model['embedding_size']}-d, linear, L2-normalised",
+        "Images": f"{recipe['transforms']['size']} × {recipe['transforms']['size']}",
+        "Training": f"batch {training['batch_size']}, at most {training['max_epochs']} epochs of "
+        f"{training['iterations_per_epoch']} batches, patience {training['patience']} epochs, "
+        f"{optimizer['name']} lr {optimizer['lr']:g}, weight decay {optimizer['weight_decay']:g}",
+        "Search": f"{search['trials']} trials of {recipe['folds']} trainings a method, sampler {search['sampler']}, "
+        f"objective: validation MAP@R",
+        "Intervals": "95% Student t over the reproductions",
+        "Recipe": f"`{header['digest'][:16]}`",
+    }
+    return "\n".join(f"- **{name}**: {text}" for name, text in lines.items())
+
+
+def _arguments(arguments: dict[str, Any]) -> str:
+    return "(" + ", ".join(f"{name}={value}" for name, value in sorted(arguments.items())) + ")"
+
+
+def _form(frame: pd.DataFrame, form: str, metrics: dict[str, str]) -> list[dict[str, Any]]:
+    ordered = frame.sort_values(f"{form}.map_at_r", ascending=False, na_position="last", kind="stable")
+    return [
+        {"": place, "Method": line["method"]}
+        | {heading: _percent(line, f"{form}.{metric}") for metric, heading in metrics.items()}
+        | {"n": line["n"]}
+        for place, (_, line) in enumerate(ordered.iterrows(), 1)
+    ]
+
+
+def _search(frame: pd.DataFrame) -> list[dict[str, Any]]:
+    return [
+        {
+            "Method": line["method"],
+            "Trials": line["trials"],
+            "Best trial": _number(line["best_trial"]),
+            "Reproductions, validation": _number(line["validation_map_at_r"]),
+            "Chosen": ", ".join(
+                f"{k.removeprefix('loss.')}={_short(v)}" for k, v in json.loads(line["hyperparameters"]).items()
+            )
+            or "—",
+            "Runs": line["runs"],
+            "Failed": line["failures"],
+        }
+        for _, line in frame.iterrows()
+    ]
+
+
+def _percent(line: "pd.Series[Any]", name: str) -> str:
+    """``71.20 ± 0.35``, in percent."""
+    if not line["n"]:
+        return "—"
+    half = line[f"{name}.half"]
+    return f"{100 * line[name]:.2f}" + ("" if half is None or math.isnan(half) else f" ± {100 * half:.2f}")
+
+
+def _short(value: Any) -> str:
+    return f"{value:.4g}" if isinstance(value, float) else str(value)
+
+
+def _number(value: float | None) -> str:
+    return "—" if value is None or math.isnan(value) else f"{100 * value:.2f}"
+
+
+def _table(rows: list[dict[str, Any]]) -> str:
+    text: str = tabulate(rows, headers="keys", tablefmt="github", disable_numparse=True, stralign="left")
+    return text
+
+
+def _finite(value: Any) -> Any:
+    return None if isinstance(value, float) and math.isnan(value) else value
+
+
+def _csv(frame: pd.DataFrame) -> str:
+    text: str = frame.to_csv(index=False, lineterminator="\n")
+    return text
+
+
+def _json(store: Store, frame: pd.DataFrame) -> str:
+    header = store.header
+    rows = [{name: _finite(value) for name, value in line.items()} for line in frame.to_dict("records")]
+    content = {"name": header["name"], "digest": header["digest"], "recipe": header["recipe"], "rows": rows}
+    return json.dumps(content, indent=1, ensure_ascii=False, sort_keys=True) + "\n"

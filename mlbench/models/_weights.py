@@ -1,0 +1,74 @@
+"""Filling a trunk from a state dict file, strictly apart from its classifier."""
+
+from collections.abc import Callable, Collection, Mapping
+from pathlib import Path
+
+import torch
+from safetensors.torch import load_file
+from torch import Tensor, nn
+
+from mlbench.api import ConfigError
+
+_READERS: dict[str, Callable[[Path], object]] = {
+    ".pth": lambda path: torch.load(path, map_location="cpu", weights_only=True),
+    ".pt": lambda path: torch.load(path, map_location="cpu", weights_only=True),
+    ".safetensors": lambda path: load_file(path),
+}
+
+
+def load_weights(body: nn.Module, file: str, classifier: Collection[str]) -> None:
+    """Copy the tensors of ``file`` into ``body``.
+
+    The file may use the library's names (with or without the classifier) or those of a saved trunk (``body.`` before
+    each). Counters of batches, which the oldest public files lack and nothing here reads, may be missing.
+
+    Args:
+        body: The model without its classifier.
+        file: Path of a .pth, .pt or .safetensors file.
+        classifier: Keys of the full model that ``body`` no longer has; these are skipped.
+
+    Raises:
+        ConfigError: If there is no such file, it is no state dict, or it does not fit; the message names the file and
+            the first offending key.
+    """
+    given = {key: tensor for key, tensor in _read(Path(file).expanduser()).items() if key not in classifier}
+    problem = _first_misfit(body.state_dict(), given)
+    if problem:
+        raise ConfigError(f"{file}: does not fit {type(body).__name__}: {problem}")
+    body.load_state_dict(given, strict=False)
+
+
+def _read(path: Path) -> dict[str, Tensor]:
+    if not path.is_file():
+        raise ConfigError(f'{path}: no such file; weights is "none", "pretrained" or the path of a state dict file')
+    if path.suffix not in _READERS:
+        raise ConfigError(f"{path}: unknown kind of weight file; known are {', '.join(sorted(_READERS))}")
+    try:
+        content = _READERS[path.suffix](path)
+    except Exception as error:  # Each reader has its own errors for a damaged file; the answer to all is the same.
+        reason = (str(error).strip() or type(error).__name__).splitlines()[0]
+        raise ConfigError(f"{path}: not readable as weights ({reason}); save a state dict of plain tensors") from error
+    return _state_dict(path, content)
+
+
+def _state_dict(path: Path, content: object) -> dict[str, Tensor]:
+    if not isinstance(content, Mapping):
+        raise ConfigError(f"{path}: holds a {type(content).__name__}, not a state dict (name -> tensor)")
+    stray = next((key for key, value in content.items() if not isinstance(value, Tensor)), None)
+    if stray is not None:
+        kind = type(content[stray]).__name__
+        raise ConfigError(f"{path}: {stray}: is a {kind}, not a tensor; save the model's state dict on its own")
+    saved_trunk = all(str(key).startswith("body.") for key in content)
+    return {str(key).removeprefix("body.") if saved_trunk else str(key): value for key, value in content.items()}
+
+
+def _first_misfit(expected: Mapping[str, Tensor], given: Mapping[str, Tensor]) -> str | None:
+    for key, tensor in expected.items():
+        if key not in given:
+            if key.endswith("num_batches_tracked"):
+                continue
+            return f"{key}: missing"
+        if given[key].shape != tensor.shape:
+            return f"{key}: has shape {list(given[key].shape)}, must be {list(tensor.shape)}"
+    extra = next((key for key in given if key not in expected), None)
+    return f"{extra}: unknown to the model" if extra else None

@@ -1,0 +1,65 @@
+"""The embedding model: a trunk and one linear layer."""
+
+from typing import Self
+
+from torch import Tensor, nn
+
+from mlbench.api import ConfigError
+
+
+class EmbeddingModel(nn.Module):
+    r"""A trunk below one linear layer with bias.
+
+    .. math:: e = W \, \mathrm{trunk}(x) + b
+
+    Embeddings are not normalised: losses do that through their distance, evaluation on its own.
+
+    Batch-norm freezing follows "A Metric Learning Reality Check" (Musgrave et al., ECCV 2020, arXiv:2003.08505):
+    every batch norm of the trunk stays in evaluation mode while the rest trains, so its running statistics stand
+    still, but its scale and shift (gamma, beta) are trained as any other parameter.
+
+    Args:
+        trunk: Maps ``[B, C, H, W]`` to ``[B, trunk.features]``.
+        embedding_size: Width E of the embeddings.
+        freeze_batchnorm: Keep the trunk's batch norms in evaluation mode. Meant for pretrained trunks: the statistics
+            of an untrained one say nothing.
+
+    Attributes:
+        trunk: The trunk.
+        embedder: The linear layer ``features -> E``.
+        embedding_size: E.
+        embedding_size: E.
+
+    Raises:
+        ConfigError: If the trunk states no ``features``, or a size is not positive.
+    """
+
+    def __init__(self, trunk: nn.Module, embedding_size: int, *, freeze_batchnorm: bool = False) -> None:
+        super().__init__()
+        features = getattr(trunk, "features", None)
+        if not isinstance(features, int) or features < 1:
+            kind = type(trunk).__name__
+            raise ConfigError(f"trunk {kind}: `features` must be the width of its output (an int), got {features!r}")
+        if embedding_size < 1:
+            raise ConfigError(f"embedding_size = {embedding_size}: must be at least 1")
+        self.trunk = trunk
+        self.embedder = nn.Linear(features, embedding_size)
+        self.embedding_size = embedding_size
+        self.embedding_size = embedding_size
+        self.freeze_batchnorm = freeze_batchnorm
+        self.train(self.training)
+
+    def forward(self, images: Tensor) -> Tensor:
+        """Map ``[B, C, H, W]`` images to un-normalised embeddings ``[B, E]``."""
+        embeddings: Tensor = self.embedder(self.trunk(images))
+        return embeddings
+
+    def train(self, mode: bool = True) -> Self:
+        """Set training mode everywhere but in frozen batch norms."""
+        super().train(mode)
+        if mode and self.freeze_batchnorm:
+            for module in self.trunk.modules():
+                # By name, as in the Reality Check: the libraries have batch norms of their own (timm's BatchNormAct2d).
+                if "BatchNorm" in type(module).__name__:
+                    module.eval()
+        return self

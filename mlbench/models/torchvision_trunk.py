@@ -1,0 +1,97 @@
+"""Any torchvision classification model as a trunk."""
+
+from types import ModuleType
+from typing import Any, ClassVar
+
+from torch import nn
+
+from mlbench.api import ComponentInfo
+from mlbench.models._library_trunk import LibraryTrunk, no_download, unknown_model
+from mlbench.models._torchvision import import_torchvision
+from mlbench.models._weights import load_weights
+
+#: Models that carry auxiliary classifiers, and that rescale their input for weights ported from TensorFlow.
+_INCEPTIONS = ("googlenet", "inception_v3")
+
+
+class TorchvisionTrunk(LibraryTrunk):
+    """A torchvision classification model with its last layer replaced by the identity.
+
+    Everything below the last layer stays as torchvision defines it, including a dropout. GoogLeNet and Inception v3
+    lose their auxiliary classifiers and always take images normalised like ImageNet's (``transform_input``), so that
+    the same file is the same network however it was loaded.
+
+    Source: TorchVision maintainers and contributors, TorchVision: PyTorch's Computer Vision library, 2016.
+
+    Args:
+        name: torchvision's name: ``"resnet50"``.
+        weights: ``"none"`` for torchvision's random initialisation, ``"pretrained"`` for torchvision's own download of
+            its best weights, or the path of a state dict file (.pth, .pt, .safetensors) with torchvision's key names.
+        in_channels: 3, or 1 for grey images, which the model then sees as RGB with equal channels.
+
+    Raises:
+        UnknownNameError: If torchvision has no such model; the message names close ones.
+        ConfigError: If the weights cannot be fetched, read or fitted.
+
+    >>> import torch
+    >>> trunk = TorchvisionTrunk("shufflenet_v2_x0_5")
+    >>> trunk.features, trunk(torch.zeros(2, 3, 64, 64)).shape
+    (1024, torch.Size([2, 1024]))
+    """
+
+    info: ClassVar[ComponentInfo] = ComponentInfo(
+        summary="Any torchvision classification model by name, classifier removed",
+        citation="TorchVision maintainers and contributors, TorchVision: PyTorch's Computer Vision library, 2016",
+        tags=("pretrained",),
+    )
+
+    def __init__(self, name: str, weights: str = "none", in_channels: int = 3) -> None:
+        models = import_torchvision().models
+        known = models.list_models(module=models)
+        if name not in known:
+            raise unknown_model("torchvision", name, known, "torchvision.models.list_models(torchvision.models)")
+        body = _build(models, name, pretrained=weights == "pretrained")
+        full_keys = set(body.state_dict())
+        _drop_auxiliary_classifiers(body)
+        features = _drop_classifier(body)
+        if weights not in ("none", "pretrained"):
+            load_weights(body, weights, full_keys - set(body.state_dict()))
+        super().__init__(body, features, in_channels)
+
+
+def _build(models: ModuleType, name: str, *, pretrained: bool) -> nn.Module:
+    options: dict[str, Any] = {"transform_input": True} if name in _INCEPTIONS else {}
+    if not pretrained:
+        if name in _INCEPTIONS:
+            options["init_weights"] = True  # Today's default; leaving it out only draws a warning.
+        model: nn.Module = models.get_model(name, weights=None, **options)
+        return model
+    try:
+        model = models.get_model(name, weights="DEFAULT", **options)
+    except Exception as error:  # A failed download is a URLError, a ConnectionError, a RuntimeError (wrong hash), ...
+        raise no_download("torchvision", name, error) from error
+    return model
+
+
+def _drop_auxiliary_classifiers(model: Any) -> None:
+    if hasattr(model, "aux_logits"):
+        model.aux_logits = False
+        for head in {"aux1", "aux2", "AuxLogits"} & set(dict(model.named_children())):
+            setattr(model, head, None)
+
+
+def _drop_classifier(model: nn.Module) -> int:
+    """Replace the last layer of the head by the identity.
+
+    Returns:
+        The width of what that layer read. It is a convolution in SqueezeNet, which pools after it.
+    """
+    head = next(child for child in ("fc", "classifier", "heads", "head") if hasattr(model, child))
+    layers = [
+        (path, layer)
+        for path, layer in model.named_modules()
+        if path.split(".")[0] == head and isinstance(layer, nn.Linear | nn.Conv2d)
+    ]
+    path, last = layers[-1]
+    model.set_submodule(path, nn.Identity())
+    return last.in_features if isinstance(last, nn.Linear) else last.in_channels

@@ -1,0 +1,137 @@
+"""The protocol of "A Metric Learning Reality Check" (Musgrave, Belongie, Lim, ECCV 2020, arXiv 2003.08505), any size.
+
+For every method: a search of a fixed number of trials, each trained on every fold and scored by its best validation
+MAP@R, averaged over the folds; then seeded reproductions of the best trial, tested on classes that nothing has seen.
+The winning trial is not among the reproductions, so its luck does not count.
+"""
+
+from collections.abc import Mapping
+from functools import cached_property
+from typing import Any, ClassVar
+
+from mlbench.api.info import ComponentInfo
+from mlbench.api.space import Value
+from mlbench.data.splits import ClassSplits, mlrc_splits
+from mlbench.protocols.job import Job, Outcome, Plan, Role
+from mlbench.protocols.recipe import Recipe, check_method, resolve_method, space_of, with_parameters
+from mlbench.search import Trial, propose
+from mlbench.search.propose import seed_of
+from mlbench.spec import Method, digest, identity_of
+
+
+class RealityCheck:
+    """Class-disjoint folds, equal budgets, selection on validation, reproductions."""
+
+    info: ClassVar[ComponentInfo] = ComponentInfo(
+        summary="A Metric Learning Reality Check: folds, equal search budgets, seeded reproductions",
+        citation="Musgrave, Belongie, Lim: A Metric Learning Reality Check. ECCV 2020, arXiv 2003.08505",
+    )
+    version: ClassVar[int] = 1
+
+    def __init__(self, recipe: Recipe) -> None:
+        """Check that every method can be built and that the dataset has classes enough.
+
+        Raises:
+            ConfigError: If a method names an unknown component, argument or search path.
+            DataError: If there are too few classes for the folds.
+        """
+        self.recipe = recipe
+        self._proposed: dict[tuple[str, int, tuple[float, ...]], dict[str, Value]] = {}
+        self.splits: ClassSplits = mlrc_splits(recipe.dataset.classes, recipe.benchmark.folds)
+        for index, method in enumerate(recipe.benchmark.methods):
+            check_method(method, f"methods[{index}]")
+
+    def plan(self) -> Plan:
+        """Trials, then reproductions, then one test for every reproduction, method by method."""
+        return Plan(tuple(job for method in self.recipe.benchmark.methods for job in self._jobs(method)))
+
+    def _jobs(self, method: Method) -> list[Job]:
+        benchmark = self.recipe.benchmark
+        jobs: list[Job] = []
+        trials = benchmark.search.trials if method.search else 0
+        for number in range(trials):
+            first = number - number % benchmark.search.generation
+            jobs += self._trainings(method.name, "trial", number, tuple(j.key for j in jobs if j.number < first))
+        searched = tuple(job.key for job in jobs)
+        for number in range(benchmark.reproductions):
+            trainings = self._trainings(method.name, "reproduction", number, searched)
+            jobs += [*trainings, Job(method.name, "test", number, None, tuple(job.key for job in trainings))]
+        return jobs
+
+    def _trainings(self, method: str, role: Role, number: int, after: tuple[str, ...]) -> list[Job]:
+        return [Job(method, role, number, fold, after) for fold in range(self.recipe.benchmark.folds)]
+
+    def request(self, job: Job, outcomes: Mapping[str, Outcome]) -> dict[str, Any] | None:
+        """See `Protocol.request`."""
+        common = {
+            "protocol": {"id": "mlbench/reality-check", "version": self.version},
+            "task": "test" if job.role == "test" else "train",
+            "dataset": self.recipe.dataset.identity(),
+            "split": {"hash": self.splits.hash, "folds": self.recipe.benchmark.folds},
+            "job": {"method": job.method, "role": job.role, "number": job.number, "fold": job.fold},
+            "transforms": identity_of(self.recipe.benchmark.transforms),
+            "model": self._model,
+            "evaluation": identity_of(self.recipe.benchmark.evaluation),
+        }
+        specific = self._test(job, outcomes) if job.role == "test" else self._training(job, outcomes)
+        return None if specific is None else common | specific
+
+    @cached_property
+    def _model(self) -> dict[str, Any]:
+        return identity_of(self.recipe.benchmark.model) | {"trunk": self.recipe.trunk().identity()}
+
+    def _test(self, job: Job, outcomes: Mapping[str, Outcome]) -> dict[str, Any] | None:
+        if any(outcomes[key].score is None for key in job.after):
+            return None
+        return {"models": [outcomes[key].run for key in job.after]}
+
+    def _training(self, job: Job, outcomes: Mapping[str, Outcome]) -> dict[str, Any] | None:
+        if job.role == "trial":
+            values: dict[str, Value] | None = self._trial_values(job.method, job.number, outcomes)
+        else:
+            values = self.best_values(job.method, outcomes)
+        if values is None:
+            return None
+        benchmark = self.recipe.benchmark
+        method = with_parameters(self.recipe.method(job.method), values)
+        loss, miner = resolve_method(method, f"method {job.method!r}")
+        training = identity_of(benchmark.training)
+        training["loss_optimizer"] |= method.loss_optimizer.model_dump(exclude_none=True)
+        return {
+            "training": training,
+            "loss": loss.identity() if loss else None,
+            "miner": miner.identity() if miner else None,
+            "samples_per_class": method.samples_per_class,
+            # The same for every method: reproduction 3 of one method and of another start from the same weights.
+            "seed": seed_of(str(benchmark.seed), int(job.role == "reproduction"), job.number, job.fold or 0),
+        }
+
+    def _trial_values(self, name: str, number: int, outcomes: Mapping[str, Outcome]) -> dict[str, Value]:
+        search = self.recipe.benchmark.search
+        method = self.recipe.method(name)
+        study = digest({"seed": self.recipe.benchmark.seed, "method": identity_of(method)})
+        first = number - number % search.generation
+        objectives = tuple(self._objective(name, earlier, outcomes) for earlier in range(first))
+        # A proposal is a pure function of this key: remembering it only saves asking the sampler again.
+        key = (name, number, objectives)
+        if key not in self._proposed:
+            values = [self._trial_values(name, earlier, outcomes) for earlier in range(first)]
+            history = [Trial(n, v, o) for n, (v, o) in enumerate(zip(values, objectives, strict=True))]
+            self._proposed[key] = propose(space_of(method), search.sampler, study, number, search.generation, history)
+        return self._proposed[key]
+
+    def _objective(self, name: str, number: int, outcomes: Mapping[str, Outcome]) -> float:
+        """Mean over the folds of the best validation MAP@R; a training that failed scores 0, as in the original."""
+        keys = [job.key for job in self._trainings(name, "trial", number, ())]
+        scores = [outcomes[key].score or 0.0 for key in keys]
+        return sum(scores) / len(scores)
+
+    def best_values(self, name: str, outcomes: Mapping[str, Outcome]) -> dict[str, Value] | None:
+        """The parameters of the best trial ({} where nothing is searched), None if no trial succeeded."""
+        if not self.recipe.method(name).search:
+            return {}
+        numbers = range(self.recipe.benchmark.search.trials)
+        best = max(numbers, key=lambda number: (self._objective(name, number, outcomes), -number))
+        if self._objective(name, best, outcomes) == 0.0:
+            return None
+        return self._trial_values(name, best, outcomes)

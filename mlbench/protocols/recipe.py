@@ -1,0 +1,114 @@
+"""A recipe: a benchmark whose components are resolved and whose dataset has been seen."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from mlbench.api.errors import ConfigError
+from mlbench.api.space import Space
+from mlbench.registry import Resolved, resolve
+from mlbench.registry.schema import check_name, parameters
+from mlbench.spec import Benchmark, Component, Method, identity_of
+
+
+@dataclass(frozen=True)
+class DatasetFacts:
+    """What a protocol may know of a dataset: enough to plan, nothing of its content."""
+
+    id: str
+    version: int
+    content_hash: str
+    classes: int
+    items: int
+
+    def identity(self) -> dict[str, Any]:
+        """What enters the identity of a run."""
+        return {"id": self.id, "version": self.version, "content": self.content_hash}
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """A benchmark and its dataset's facts."""
+
+    benchmark: Benchmark
+    dataset: DatasetFacts
+
+    def trunk(self) -> Resolved:
+        """The trunk."""
+        return resolve("models", as_table(self.benchmark.model.trunk), "model.trunk")
+
+    def method(self, name: str) -> Method:
+        """The method of that name."""
+        return next(method for method in self.benchmark.methods if method.name == name)
+
+    def identity(self) -> dict[str, Any]:
+        """Everything that makes two rows comparable: the benchmark without its methods, and the dataset's content."""
+        kept = identity_of(self.benchmark)
+        del kept["methods"]
+        trunk = self.trunk().identity()
+        return kept | {
+            "dataset": self.dataset.identity(),
+            "model": kept["model"] | {"trunk": trunk},
+        }
+
+
+def as_table(component: Component) -> dict[str, Any]:
+    """A component of a benchmark file as the registry takes it."""
+    return {"id": component.id, **component.arguments}
+
+
+def with_parameters(method: Method, values: Mapping[str, Any]) -> Method:
+    """The method with searched values in place.
+
+    >>> method = Method(name="T", loss={"id": "triplet-margin"})
+    >>> with_parameters(method, {"loss.margin": 0.1}).loss.arguments
+    {'margin': 0.1}
+    """
+    tables = method.model_dump(mode="json")
+    for path, value in values.items():
+        *parents, last = path.split(".")
+        table = tables
+        for parent in parents:
+            table = table[parent]
+        table[last] = value
+    return Method.model_validate(tables)
+
+
+def resolve_method(method: Method, where: str) -> tuple[Resolved | None, Resolved | None]:
+    """The method's loss and miner, resolved and checked."""
+    loss = resolve("losses", as_table(method.loss), f"{where}.loss") if method.loss else None
+    miner = resolve("miners", as_table(method.miner), f"{where}.miner") if method.miner else None
+    return loss, miner
+
+
+def check_method(method: Method, where: str) -> None:
+    """Refuse a method that could only fail later: components, arguments and both ends of every searched dimension.
+
+    Raises:
+        ConfigError: Naming the place.
+        PluginError: If a component cannot be imported.
+    """
+    loss, miner = resolve_method(method, where)
+    roots = {"loss": loss, "miner": miner}
+    for path in method.search:
+        head, _, rest = path.partition(".")
+        target = roots.get(head)
+        if target is not None and "." not in rest:
+            check_name(parameters(target.component), rest, f"{where}.search.{head}")
+    for u in (0.0, 1.0):
+        try:
+            resolve_method(with_parameters(method, {path: d.at(u) for path, d in method.search.items()}), where)
+        except KeyError as error:
+            raise _no_such_path(method, error.args[0], where) from None
+
+
+def _no_such_path(method: Method, part: str, where: str) -> Exception:
+    path = next(path for path in method.search if part in path.split("."))
+    return ConfigError(
+        f"{where}.search.{path}: the method has no table {part!r}; paths start with loss, miner or loss_optimizer"
+    )
+
+
+def space_of(method: Method) -> Space:
+    """The method's search space."""
+    return dict(method.search)

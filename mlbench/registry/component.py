@@ -1,0 +1,159 @@
+"""From a component table of a benchmark file to an object: resolve (validate, no construction), then build."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from mlbench.api.errors import ConfigError, MlbenchError, PluginError
+from mlbench.registry.entries import Entry, find
+from mlbench.registry.loading import info_of, load
+from mlbench.registry.schema import Parameter, check_name, check_value, parameters
+
+#: Arguments that hold another component, by name, and the kind of that component.
+NESTED = {
+    "distance": "distances",
+    "reducer": "reducers",
+    "reducers": "reducers",
+    "default_reducer": "reducers",
+    "embedding_regularizer": "regularizers",
+    "weight_regularizer": "regularizers",
+    "loss": "losses",
+    "losses": "losses",
+    "miner": "miners",
+    "miners": "miners",
+}
+#: Arguments that the harness knows: filled in where the constructor requires them or the file says ``"auto"``.
+CONTEXT = ("num_classes", "embedding_size", "in_channels")
+#: Of these, what the data decides alone: filled in wherever the constructor has it.
+_FROM_DATA = ("in_channels",)
+
+
+@dataclass(frozen=True)
+class Resolved:
+    """A component that exists and whose arguments fit, not yet constructed.
+
+    ``arguments`` holds plain values, other ``Resolved`` components, or lists of these.
+    """
+
+    entry: Entry
+    component: type[Any]
+    arguments: Mapping[str, Any]
+    where: str
+
+    def identity(self) -> dict[str, Any]:
+        """Id, behaviour version and every argument with its default: what enters the identity of a run."""
+        known = parameters(self.component)
+        filled = {name: p.default for name, p in known.items() if _is_plain(p.default) and name not in _FROM_DATA}
+        filled |= self.arguments
+        return {
+            "id": self.entry.id,
+            "version": info_of(self.component).version,
+            "arguments": {name: _identity(value) for name, value in sorted(filled.items())},
+        }
+
+    def provenance(self) -> list[dict[str, str]]:
+        """Where it and its nested components come from."""
+        own = {
+            "id": self.entry.id,
+            "distribution": self.entry.distribution,
+            "version": self.entry.version,
+            "target": self.entry.point.value,
+        }
+        nested = [value for value in _flatten(self.arguments.values()) if isinstance(value, Resolved)]
+        return [own, *(row for value in nested for row in value.provenance())]
+
+    def build(self, **context: int) -> Any:
+        """Construct it. ``context`` gives ``num_classes``, ``embedding_size``, ``in_channels``.
+
+        Raises:
+            ConfigError: If the constructor refuses a value.
+            PluginError: If the constructor fails in another way. The cause is chained.
+        """
+        arguments = {name: _build(value, context) for name, value in self.arguments.items()}
+        for name, parameter in parameters(self.component).items():
+            wanted = name not in arguments and (parameter.required or name in _FROM_DATA)
+            if name in CONTEXT and (wanted or arguments.get(name) == "auto"):
+                if name not in context:
+                    raise ConfigError(f"{self.where}: {self.entry.id} needs {name}, which is not known here; set it")
+                arguments[name] = context[name]
+        try:
+            return self.component(**arguments)
+        except MlbenchError:
+            raise
+        except (ValueError, AssertionError) as error:
+            raise ConfigError(f"{self.where}: {self.entry.id} refuses its arguments: {error}") from error
+        except Exception as error:
+            raise PluginError(
+                f"{self.where}: {self.entry.id} cannot be constructed ({type(error).__name__}: {error}); "
+                f"{self.entry.origin}"
+            ) from error
+
+
+def resolve(kind: str, table: str | Mapping[str, Any], where: str) -> Resolved:
+    """Find and import the component of ``table`` (an id, or an ``id`` with arguments) and check its arguments.
+
+    Args:
+        kind: One of ``registry.KINDS``.
+        table: ``"triplet-margin"`` or ``{"id": "triplet-margin", "margin": 0.1}``.
+        where: The place in the benchmark file, for messages: ``methods[2].loss``.
+
+    Raises:
+        ConfigError: If the component does not exist, or an argument is unknown, missing or of another type.
+        PluginError: If the component cannot be imported.
+    """
+    table = {"id": table} if isinstance(table, str) else dict(table)
+    name = table.pop("id", None)
+    if not isinstance(name, str):
+        raise ConfigError(f"{where}: a component is an id or a table with an id, got {table!r}")
+    entry = find(kind, name, where)
+    component = load(entry)
+    known = parameters(component)
+    arguments = {}
+    for key, value in table.items():
+        check_name(known, key, where)
+        arguments[key] = _resolve_value(known[key], value, where)
+    missing = [p.name for p in known.values() if p.required and p.name not in arguments and p.name not in CONTEXT]
+    if missing:
+        raise ConfigError(f"{where}: {entry.id} needs {', '.join(missing)}; add it to the table")
+    return Resolved(entry, component, arguments, where)
+
+
+def _resolve_value(parameter: Parameter, value: Any, where: str) -> Any:
+    place = f"{where}.{parameter.name}"
+    kind = NESTED.get(parameter.name)
+    if kind and isinstance(value, list):
+        return [resolve(kind, item, f"{place}[{index}]") for index, item in enumerate(value)]
+    if kind and isinstance(value, str | Mapping):
+        return resolve(kind, value, place)
+    if parameter.name in CONTEXT and value == "auto":
+        return value
+    return check_value(parameter, value, where)
+
+
+def _build(value: Any, context: Mapping[str, int]) -> Any:
+    if isinstance(value, Resolved):
+        return value.build(**context)
+    if isinstance(value, list):
+        return [_build(item, context) for item in value]
+    return value
+
+
+def _identity(value: Any) -> Any:
+    if isinstance(value, Resolved):
+        return value.identity()
+    if isinstance(value, list | tuple):
+        return [_identity(item) for item in value]
+    return value
+
+
+def _flatten(values: Any) -> list[Any]:
+    flat: list[Any] = []
+    for value in values:
+        flat.extend(_flatten(value) if isinstance(value, list) else [value])
+    return flat
+
+
+def _is_plain(value: Any) -> bool:
+    if isinstance(value, list | tuple):
+        return all(_is_plain(item) for item in value)
+    return value is None or isinstance(value, bool | int | float | str)

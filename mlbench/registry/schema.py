@@ -1,0 +1,132 @@
+"""A constructor's arguments as a strict schema."""
+
+import ast
+import difflib
+import inspect
+import textwrap
+import typing
+from dataclasses import dataclass
+from functools import cache
+from typing import Any
+
+from pydantic import ConfigDict, PydanticUndefinedAnnotation, TypeAdapter, ValidationError
+from pydantic.errors import PydanticSchemaGenerationError
+
+from mlbench.api.errors import ConfigError
+
+REQUIRED = inspect.Parameter.empty
+
+
+@dataclass(frozen=True)
+class Parameter:
+    """One argument of a component's constructor."""
+
+    name: str
+    annotation: Any
+    default: Any
+
+    @property
+    def required(self) -> bool:
+        """Whether it has no default."""
+        return self.default is REQUIRED
+
+    @property
+    def kind(self) -> str:
+        """Its type in words."""
+        if self.annotation is not REQUIRED:
+            return inspect.formatannotation(self.annotation)
+        if self.required or self.default is None:
+            return "any"
+        return "number" if _is_number(self.default) else type(self.default).__name__
+
+
+def parameters(component: type[Any]) -> dict[str, Parameter]:
+    """The arguments a component accepts, by name.
+
+    Follows ``**kwargs`` up the class hierarchy, as pytorch-metric-learning's losses hand theirs to their bases. What a
+    class itself hands to its base (``super().__init__(mat_based_loss=True, **kwargs)``) cannot be given again.
+    """
+    found: dict[str, Parameter] = {}
+    taken: set[str] = set()
+    for cls in inspect.getmro(component):
+        if "__init__" not in vars(cls):
+            continue
+        init = vars(cls)["__init__"]
+        hints = _hints(init)
+        passes_on = False
+        for parameter in list(inspect.signature(init).parameters.values())[1:]:
+            if parameter.kind is parameter.VAR_KEYWORD:
+                passes_on = True
+            elif parameter.kind is not parameter.VAR_POSITIONAL and parameter.name not in taken:
+                annotation = hints.get(parameter.name, REQUIRED)
+                found.setdefault(parameter.name, Parameter(parameter.name, annotation, parameter.default))
+        if not passes_on:
+            break
+        taken |= _handed_to_base(init)
+    return found
+
+
+def check_value(parameter: Parameter, value: Any, where: str) -> Any:
+    """``value`` as the parameter wants it.
+
+    Raises:
+        ConfigError: If it has another type; nothing is coerced but whole numbers to floats and arrays to tuples.
+    """
+    place = f"{where}.{parameter.name}"
+    if parameter.annotation is not REQUIRED:
+        return _check_annotation(parameter.annotation, value, place)
+    default = parameter.default
+    if default is REQUIRED or default is None:
+        return value
+    fits = _is_number(value) if _is_number(default) else isinstance(value, type(default))
+    if not fits and not (isinstance(default, list | tuple) and isinstance(value, list)):
+        raise ConfigError(f"{place}: expected {parameter.kind}, got {type(value).__name__} {value!r}")
+    return value
+
+
+def check_name(known: dict[str, Parameter], name: str, where: str) -> None:
+    """Refuse an argument that the constructor does not have, naming the nearest or all it has."""
+    if name in known:
+        return
+    near = difflib.get_close_matches(name, known, n=1)
+    hint = f"did you mean {near[0]}?" if near else f"valid: {', '.join(sorted(known)) or 'none'}"
+    raise ConfigError(f"{where}.{name}: unknown; {hint}")
+
+
+def _check_annotation(annotation: Any, value: Any, place: str) -> Any:
+    try:
+        # Lax only where TOML has no type of its own: arrays stand for tuples.
+        strict = not isinstance(value, list)
+        return TypeAdapter(annotation, config=ConfigDict(arbitrary_types_allowed=True)).validate_python(
+            value, strict=strict
+        )
+    except ValidationError as error:
+        reason = error.errors()[0]["msg"]
+        raise ConfigError(f"{place}: {reason}, got {type(value).__name__} {value!r}") from None
+    except (PydanticSchemaGenerationError, PydanticUndefinedAnnotation):
+        return value
+
+
+@cache
+def _handed_to_base(init: Any) -> frozenset[str]:
+    """Names of the keyword arguments in the ``__init__`` call of the base inside ``init``; none without its source."""
+    try:
+        tree = ast.parse(textwrap.dedent(inspect.getsource(init)))
+    except (OSError, TypeError, SyntaxError):
+        return frozenset()
+    names: set[str] = set()
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute) and node.func.attr == "__init__":
+            names.update(keyword.arg for keyword in node.keywords if keyword.arg)
+    return frozenset(names)
+
+
+def _hints(init: Any) -> dict[str, Any]:
+    try:
+        return typing.get_type_hints(init)
+    except Exception:  # a plugin's annotations may name what is importable only while type checking
+        return {}
+
+
+def _is_number(value: Any) -> bool:
+    return isinstance(value, int | float) and not isinstance(value, bool)

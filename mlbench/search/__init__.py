@@ -1,0 +1,4 @@
+"""Hyperparameter search as a pure function of finished trials."""
+
+from mlbench.search.propose import propose as propose
+from mlbench.search.trial import Trial as Trial

@@ -1,0 +1,18 @@
+"""Benchmark files: read, merged, checked, and turned into canonical data for run identity."""
+
+from mlbench.spec.benchmark import Benchmark as Benchmark
+from mlbench.spec.benchmark import Evaluation as Evaluation
+from mlbench.spec.benchmark import Model as Model
+from mlbench.spec.benchmark import Runtime as Runtime
+from mlbench.spec.benchmark import Search as Search
+from mlbench.spec.component import Component as Component
+from mlbench.spec.identity import canonical_json as canonical_json
+from mlbench.spec.identity import digest as digest
+from mlbench.spec.identity import identity_of as identity_of
+from mlbench.spec.load import benchmark_names as benchmark_names
+from mlbench.spec.load import load_benchmark as load_benchmark
+from mlbench.spec.method import Method as Method
+from mlbench.spec.named import named_methods as named_methods
+from mlbench.spec.training import Optimizer as Optimizer
+from mlbench.spec.training import Training as Training
+from mlbench.spec.transforms import Transforms as Transforms

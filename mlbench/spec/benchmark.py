@@ -1,0 +1,71 @@
+"""The benchmark file: everything ``mlbench run`` needs to know."""
+
+from typing import Annotated, Literal
+
+from pydantic import Field, model_validator
+
+from mlbench.spec.base import Table, result, runtime
+from mlbench.spec.component import Component
+from mlbench.spec.method import Method
+from mlbench.spec.training import Training
+from mlbench.spec.transforms import Transforms
+
+
+class Model(Table):
+    """A trunk and the linear embedder on top of it."""
+
+    trunk: Component = result()
+    embedding_size: int = result(128, ge=1)
+    freeze_batchnorm: bool = result(True)
+
+
+class Search(Table):
+    """Hyperparameter search: the same number of trials for every method that has something to search.
+
+    Trials are asked for in generations of ``generation`` trials; the next generation sees the results of all earlier
+    ones.
+    """
+
+    trials: int = result(50, ge=1)
+    sampler: Literal["sobol", "tpe", "gp"] = result("gp")
+    generation: int = result(1, ge=1)
+
+
+class Evaluation(Table):
+    """What is reported besides MAP@R and R-Precision."""
+
+    recall_at: Annotated[tuple[int, ...], Field(strict=False, min_length=1)] = result((1, 2, 4, 8))
+
+
+class Runtime(Table):
+    """Where and how fast: nothing here can change a result."""
+
+    workers: int | None = runtime(None, ge=0)
+    device: str = runtime("cpu")
+
+
+class Benchmark(Table):
+    """A benchmark: a protocol on a dataset with a model, for a list of methods."""
+
+    name: str = runtime(min_length=1, pattern=r"^[\w.-]+$")
+    summary: str = runtime("")
+    protocol: str = result("reality-check")
+    seed: int = result(0, ge=0)
+    folds: int = result(4, ge=2)
+    reproductions: int = result(10, ge=1)
+    dataset: Component = result()
+    model: Model = result()
+    transforms: Transforms = result(Transforms())
+    training: Training = result(Training())
+    search: Search = result(Search())
+    evaluation: Evaluation = result(Evaluation())
+    methods: Annotated[tuple[Method, ...], Field(strict=False, min_length=1)] = result()
+    runtime: Runtime = runtime(Runtime())
+
+    @model_validator(mode="after")
+    def _distinct_method_names(self) -> "Benchmark":
+        names = [method.name for method in self.methods]
+        twice = sorted({name for name in names if names.count(name) > 1})
+        if twice:
+            raise ValueError(f"methods: the name {twice[0]!r} occurs twice; give one of them another `name`")
+        return self

@@ -1,0 +1,161 @@
+"""From a preset's name, a TOML file or a dictionary to a checked ``Benchmark``."""
+
+import difflib
+import tomllib
+from collections.abc import Iterable, Mapping
+from importlib.resources import files
+from pathlib import Path
+from typing import Any
+
+from pydantic import BaseModel, ValidationError
+
+from mlbench.api.errors import ConfigError, UnknownNameError
+from mlbench.spec.benchmark import Benchmark
+from mlbench.spec.named import named_methods
+
+_PRESETS = files("mlbench.spec") / "presets"
+
+
+def benchmark_names() -> list[str]:
+    """The shipped benchmarks, sorted."""
+    return sorted(path.name.removesuffix(".toml") for path in _PRESETS.iterdir() if path.name.endswith(".toml"))
+
+
+def load_benchmark(source: str | Path | Mapping[str, Any], overrides: Iterable[str] = ()) -> Benchmark:
+    """Read and check a benchmark.
+
+    Args:
+        source: The name of a shipped benchmark, the path of a TOML file, or the tables as a dictionary. A file may say
+            ``extends = "quick"`` and then only what differs.
+        overrides: ``key=value`` with a dotted key and a TOML value; a bare word is a string. ``dataset=digits`` and
+            ``training.batch_size=64`` are examples.
+
+    Raises:
+        ConfigError: With one line for every mistake: place, reason, nearest valid name.
+    """
+    label, tables = _read(source)
+    for override in overrides:
+        _apply(tables, override)
+    tables["methods"] = _expand_methods(tables.get("methods", []), label)
+    try:
+        return Benchmark.model_validate(tables)
+    except ValidationError as error:
+        lines = [f"{label}: {_explain(item)}" for item in error.errors()]
+        raise ConfigError("\n".join(lines)) from None
+
+
+def _read(source: str | Path | Mapping[str, Any]) -> tuple[str, dict[str, Any]]:
+    if isinstance(source, Mapping):
+        label, tables = "benchmark", dict(source)
+    else:
+        label, text = _text(source)
+        try:
+            tables = tomllib.loads(text)
+        except tomllib.TOMLDecodeError as error:
+            raise ConfigError(f"{label}: not valid TOML: {error}") from None
+    base = tables.pop("extends", None)
+    return label, _merge(_read(base)[1], tables) if base else tables
+
+
+def _text(source: str | Path) -> tuple[str, str]:
+    names = benchmark_names()
+    if str(source) in names:
+        return f"{source}.toml", (_PRESETS / f"{source}.toml").read_text(encoding="utf-8")
+    path = Path(source)
+    if not path.is_file():
+        near = difflib.get_close_matches(str(source), names, n=2)
+        hint = f"did you mean {' or '.join(near)}?" if near else f"shipped benchmarks: {', '.join(names)}"
+        raise UnknownNameError(f"no benchmark file or shipped benchmark {str(source)!r}; {hint}")
+    try:
+        return path.name, path.read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        raise ConfigError(f"{path}: cannot be read as UTF-8 text: {error}") from None
+
+
+def _merge(base: dict[str, Any], change: Mapping[str, Any]) -> dict[str, Any]:
+    """Tables merge; everything else, and a component with another id, replaces."""
+    merged = dict(base)
+    for key, value in change.items():
+        old = merged.get(key)
+        if isinstance(old, dict) and isinstance(value, Mapping) and value.get("id", old.get("id")) == old.get("id"):
+            value = _merge(old, value)
+        merged[key] = value
+    return merged
+
+
+def _apply(tables: dict[str, Any], override: str) -> None:
+    key, equals, text = override.partition("=")
+    if not equals or not key:
+        raise ConfigError(f"--set {override}: write key=value, for example --set training.batch_size=64")
+    try:
+        value = tomllib.loads(f"value = {text}")["value"]
+    except tomllib.TOMLDecodeError:
+        value = text
+    *parents, last = key.split(".")
+    table = tables
+    for parent in parents:
+        inner = table.setdefault(parent, {})
+        if isinstance(inner, str):  # a component written as a bare id takes arguments too
+            inner = table[parent] = {"id": inner}
+        if not isinstance(inner, dict):
+            raise ConfigError(f"--set {override}: {parent} is not a table")
+        table = inner
+    table[last] = value
+
+
+def _expand_methods(methods: Any, label: str) -> Any:
+    if not isinstance(methods, list):
+        return methods
+    return [_expand(method, f"{label}: methods[{index}]") for index, method in enumerate(methods)]
+
+
+def _expand(method: Any, place: str) -> Any:
+    """``"Triplet"`` or ``{ use = "Triplet", miner = ... }`` becomes the named method's table."""
+    if isinstance(method, str):
+        method = {"use": method}
+    if not isinstance(method, Mapping) or "use" not in method:
+        return method
+    change = {key: value for key, value in method.items() if key != "use"}
+    known = named_methods()
+    if method["use"] not in known:
+        near = difflib.get_close_matches(str(method["use"]), known, n=1)
+        hint = f"did you mean {near[0]!r}?" if near else f"named methods: {', '.join(known)}"
+        raise UnknownNameError(f"{place}: unknown method {method['use']!r}; {hint}")
+    return _merge(known[method["use"]], change)
+
+
+def _explain(item: Any) -> str:
+    location = [part for part in item["loc"] if part not in ("float", "int", "categorical")]
+    place = _dotted(location)
+    if item["type"] == "extra_forbidden":
+        near = difflib.get_close_matches(str(location[-1]), _siblings(location[:-1]), n=1)
+        return f"{place}: unknown; " + (
+            f"did you mean {near[0]}?" if near else f"valid: {', '.join(_siblings(location[:-1]))}"
+        )
+    if item["type"] == "missing":
+        return f"{place}: missing"
+    return f"{place}: {item['msg'].removeprefix('Value error, ')}, got {item['input']!r}"
+
+
+def _dotted(location: Iterable[Any]) -> str:
+    text = ""
+    for part in location:
+        text += f"[{part}]" if isinstance(part, int) else f".{part}"
+    return text.removeprefix(".") or "benchmark"
+
+
+def _siblings(location: Iterable[Any]) -> list[str]:
+    """The names that are valid in the table at ``location``."""
+    table: type[BaseModel] = Benchmark
+    for part in location:
+        if isinstance(part, str):
+            found = _table_of(table.model_fields[part].annotation) if part in table.model_fields else None
+            table = found or table
+    return list(table.model_fields)
+
+
+def _table_of(annotation: Any) -> type[BaseModel] | None:
+    if isinstance(annotation, type) and issubclass(annotation, BaseModel):
+        return annotation
+    inner = [_table_of(argument) for argument in getattr(annotation, "__args__", ())]
+    return next((table for table in inner if table), None)

@@ -1,0 +1,5 @@
+"""Run records on disk: plain files, atomic, content-addressed, verifiable."""
+
+from mlbench.store.record import FORMAT as FORMAT
+from mlbench.store.record import Record as Record
+from mlbench.store.store import Store as Store

@@ -1,0 +1,81 @@
+"""One run's record."""
+
+import json
+from typing import Any, Literal
+
+from pydantic import BaseModel, ConfigDict, ValidationError
+
+from mlbench.api.errors import StoreError
+from mlbench.spec import canonical_json, digest
+
+#: Version of the stored format.
+FORMAT = 1
+
+
+class Record(BaseModel):
+    """What a run leaves behind.
+
+    Attributes:
+        run: SHA-256 of the canonical JSON of ``request``.
+        request: Everything that could change the result.
+        outcome: ``completed``; ``diverged`` (the loss or the embeddings stopped being finite); ``failed`` (an error).
+        results: What was measured; empty unless completed.
+        error: What went wrong, for a run that did not complete.
+        cost: Seconds, peak memory, images per second: the only part that differs between two equal runs, together
+            with ``environment``.
+        provenance: Distribution, version and target of every component used.
+        environment: Versions and machine.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid", strict=True)
+
+    format: Literal[1] = 1
+    run: str
+    request: dict[str, Any]
+    outcome: Literal["completed", "diverged", "failed"]
+    results: dict[str, Any] = {}
+    error: str | None = None
+    cost: dict[str, float] = {}
+    provenance: list[dict[str, str]] = []
+    environment: dict[str, str] = {}
+
+    @property
+    def method(self) -> str:
+        """Name of the method it belongs to."""
+        return str(self.request["job"]["method"])
+
+    @property
+    def role(self) -> str:
+        """``trial``, ``reproduction`` or ``test``."""
+        return str(self.request["job"]["role"])
+
+    @property
+    def number(self) -> int:
+        """Number of the trial or the reproduction."""
+        return int(self.request["job"]["number"])
+
+    @property
+    def score(self) -> float | None:
+        """The validation MAP@R that selection sees; None unless the run completed. A test record scores 1 for done."""
+        if self.outcome != "completed":
+            return None
+        return float(self.results["best"]["map_at_r"]) if "best" in self.results else 1.0
+
+    def to_json(self) -> str:
+        """Canonical JSON, one line."""
+        return canonical_json(self.model_dump(mode="json"))
+
+    @classmethod
+    def from_json(cls, text: str, source: str) -> "Record":
+        """Parse and verify.
+
+        Raises:
+            StoreError: If the text is torn, of another format, or its request does not hash to its name.
+        """
+        try:
+            record = cls.model_validate(json.loads(text))
+        except (ValueError, ValidationError) as error:
+            raise StoreError(f"{source}: not a run record ({str(error).splitlines()[0]})") from None
+        if digest(record.request) != record.run:
+            raise StoreError(f"{source}: its request does not match its hash; it was changed after it was written")
+        return record

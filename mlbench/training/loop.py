@@ -1,0 +1,164 @@
+"""The training loop: batches, miner, loss, early stopping on validation MAP@R.
+
+It is given a training view and a validation view, and nothing through which test classes could be reached.
+"""
+
+import copy
+import time
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import torch
+from torch import Tensor, nn
+
+from mlbench.data.images import ImageView
+from mlbench.data.transforms import EvalTransform, TrainTransform
+from mlbench.evaluation import Retrieval
+from mlbench.models.embedder import EmbeddingModel
+from mlbench.registry import info_of
+from mlbench.spec.training import Training
+from mlbench.training.embed import embed
+from mlbench.training.optimizers import optimizers_of
+
+
+class Diverged(Exception):
+    """The loss or the embeddings stopped being finite."""
+
+
+@dataclass
+class Trained:
+    """What a training leaves: the model of the best validation, the curve, and what it took.
+
+    Attributes:
+        state: State dict of the best model.
+        best: Validation metrics of the best epoch, with the epoch.
+        curve: One entry for every validation.
+        images: Images seen in training.
+        training_seconds: Seconds in the batches, without validation.
+    """
+
+    state: dict[str, Tensor]
+    best: dict[str, float]
+    curve: list[dict[str, float]] = field(default_factory=list)
+    images: int = 0
+    training_seconds: float = 0.0
+
+
+@dataclass
+class Setup:
+    """The parts of one training, built."""
+
+    model: EmbeddingModel
+    loss: nn.Module | None
+    miner: nn.Module | None
+    batches: Iterator[npt.NDArray[np.int64]]
+    train_transform: TrainTransform
+    eval_transform: EvalTransform
+    training: Training
+    metrics: Retrieval
+    device: str
+    seed: int
+
+
+def train(
+    setup: Setup, train_view: ImageView, val_view: ImageView, tell: Callable[[Mapping[str, Any]], None]
+) -> Trained:
+    """Train until validation MAP@R has not risen for the patience, or to the last epoch.
+
+    The model at epoch 0 is validated too, for the curve; it is the result only where nothing is trained.
+
+    Args:
+        setup: Everything built.
+        train_view: Classes to learn from.
+        val_view: Classes to select on.
+        tell: Called after every validation with the curve's new entry.
+
+    Raises:
+        Diverged: If the loss or the embeddings stop being finite.
+    """
+    steps = _Steps(setup, train_view)
+    entry = _validate(setup, val_view, epoch=0, loss=None)
+    done = Trained(_copy_state(setup.model), entry, [entry])
+    if setup.loss is None:
+        return done
+    best: dict[str, float] | None = None
+    for epoch in range(1, setup.training.max_epochs + 1):
+        started = time.perf_counter()
+        mean_loss = steps.epoch()
+        done.training_seconds += time.perf_counter() - started
+        if epoch % setup.training.evaluate_every and epoch < setup.training.max_epochs:
+            continue
+        entry = _validate(setup, val_view, epoch, mean_loss)
+        done.curve.append(entry)
+        tell(entry)
+        if best is None or entry["map_at_r"] > best["map_at_r"]:
+            best, done.best, done.state = entry, entry, _copy_state(setup.model)
+        elif epoch - best["epoch"] > setup.training.patience:
+            break
+    done.images = steps.images
+    return done
+
+
+class _Steps:
+    """Optimisation steps over an endless stream of batches."""
+
+    def __init__(self, setup: Setup, view: ImageView) -> None:
+        self.setup = setup
+        self.view = view
+        self.labels = torch.from_numpy(view.labels)
+        self.optimizers = optimizers_of(setup.model, setup.loss, setup.training)
+        self.generator = torch.Generator().manual_seed(setup.seed)
+        self.two_views = setup.loss is not None and "second_view" in info_of(type(setup.loss)).needs
+        self.images = 0
+
+    def epoch(self) -> float:
+        """One epoch; the mean loss.
+
+        Raises:
+            Diverged: If a loss is not finite.
+        """
+        setup = self.setup
+        setup.model.train()
+        total = 0.0
+        for _ in range(setup.training.iterations_per_epoch):
+            value = self.step(next(setup.batches))
+            if not np.isfinite(value):
+                raise Diverged(f"the loss became {value} after {self.images} images")
+            total += value
+        return total / setup.training.iterations_per_epoch
+
+    def step(self, indices: npt.NDArray[np.int64]) -> float:
+        """One batch; its loss."""
+        assert self.setup.loss is not None
+        labels = self.labels[torch.from_numpy(indices)].to(self.setup.device)
+        embeddings = self._embeddings(indices)
+        reference = {"ref_emb": self._embeddings(indices), "ref_labels": labels} if self.two_views else {}
+        pairs = self.setup.miner(embeddings, labels, **reference) if self.setup.miner else None
+        loss = self.setup.loss(embeddings, labels, pairs, **reference)
+        for optimizer in self.optimizers:
+            optimizer.zero_grad(set_to_none=True)
+        loss.backward()
+        for optimizer in self.optimizers:
+            optimizer.step()
+        self.images += len(indices)
+        return float(loss.detach())
+
+    def _embeddings(self, indices: npt.NDArray[np.int64]) -> Tensor:
+        images = self.setup.train_transform(self.view.images(indices), self.generator)
+        embeddings: Tensor = self.setup.model(images.to(self.setup.device))
+        return embeddings
+
+
+def _validate(setup: Setup, view: ImageView, epoch: int, loss: float | None) -> dict[str, float]:
+    embeddings = embed(setup.model, view, setup.eval_transform, setup.device)
+    if not bool(torch.isfinite(embeddings).all()):
+        raise Diverged(f"embeddings are not finite at epoch {epoch}")
+    found = setup.metrics(embeddings, torch.from_numpy(view.labels))
+    return {"epoch": epoch, **({} if loss is None else {"loss": loss}), **found}
+
+
+def _copy_state(model: nn.Module) -> dict[str, Tensor]:
+    return copy.deepcopy(model.state_dict())

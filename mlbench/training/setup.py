@@ -1,0 +1,78 @@
+"""From a request, which is plain data, to the built parts of a training."""
+
+from collections.abc import Mapping
+from typing import Any
+
+import torch
+from torch import nn
+
+from mlbench.data.images import ImageView
+from mlbench.data.samplers import MPerClass
+from mlbench.data.transforms import EvalTransform, TrainTransform, output_channels
+from mlbench.evaluation import Retrieval
+from mlbench.models.embedder import EmbeddingModel
+from mlbench.registry import Resolved, resolve
+from mlbench.spec import Training, Transforms
+from mlbench.training.loop import Setup
+
+
+def setup_of(request: Mapping[str, Any], train_view: ImageView, device: str) -> Setup:
+    """Build model, loss, miner, batches and transforms of a training request.
+
+    Everything random is seeded here: initial weights and random choices inside losses and miners by the global
+    generator, batches and augmentation by generators of their own.
+
+    Raises:
+        ConfigError: If a component refuses its arguments, or the batch does not fit the classes.
+    """
+    seed = int(request["seed"])
+    training = Training.model_validate(request["training"])
+    torch.set_num_threads(training.threads)
+    torch.manual_seed(seed)
+    model = model_of(request, train_view.channels).to(device)
+    context = {"num_classes": int(train_view.labels.max()) + 1, "embedding_size": model.embedding_size}
+    loss, miner = (_module(request[part], context, part, device) for part in ("loss", "miner"))
+    sampler = MPerClass(training.batch_size, request["samples_per_class"])
+    transforms = Transforms.model_validate(request["transforms"])
+    return Setup(
+        model=model,
+        loss=loss,
+        miner=miner,
+        batches=sampler.batches(train_view.labels, seed),
+        train_transform=TrainTransform(transforms),
+        eval_transform=EvalTransform(transforms),
+        training=training,
+        metrics=Retrieval(tuple(request["evaluation"]["recall_at"])),
+        device=device,
+        seed=seed,
+    )
+
+
+def model_of(request: Mapping[str, Any], channels: int) -> EmbeddingModel:
+    """The model of a request, freshly initialised."""
+    table = request["model"]
+    transforms = Transforms.model_validate(request["transforms"])
+    trunk: nn.Module = from_identity("models", table["trunk"], "model.trunk").build(
+        in_channels=output_channels(transforms, channels)
+    )
+    return EmbeddingModel(trunk, table["embedding_size"], freeze_batchnorm=table["freeze_batchnorm"])
+
+
+def from_identity(kind: str, identity: Mapping[str, Any], where: str) -> Resolved:
+    """Resolve a component from what was hashed, so that what is run is what was hashed."""
+    return resolve(kind, _table(identity), where)
+
+
+def _table(value: Any) -> Any:
+    if isinstance(value, Mapping) and "arguments" in value:
+        return {"id": value["id"], **{name: _table(item) for name, item in value["arguments"].items()}}
+    if isinstance(value, list):
+        return [_table(item) for item in value]
+    return value
+
+
+def _module(identity: Mapping[str, Any] | None, context: Mapping[str, int], part: str, device: str) -> nn.Module | None:
+    if identity is None:
+        return None
+    module: nn.Module = from_identity(part + ("es" if part == "loss" else "s"), identity, part).build(**context)
+    return module.to(device)

@@ -17,7 +17,8 @@ class ItemTable:
 
     Attributes:
         ids: Stable name of every item, unique. ``[N]``
-        labels: Class index of every item, ``0..C-1``; classes are in sorted order of their names. ``[N]`` int64
+        labels: Class index of every item, ``0..C-1``, in the dataset's own fixed order, which splits cut into runs.
+            ``[N]`` int64
         class_names: Name of every class. ``[C]``
         views: The view or modality of every item (font face, vendor, camera), where there is one. ``[N]``
 

@@ -13,7 +13,7 @@ Value: TypeAlias = bool | int | float | str
 
 
 class _Dimension(BaseModel):
-    model_config = ConfigDict(frozen=True, extra="forbid", strict=True)
+    model_config = ConfigDict(frozen=True, extra="forbid", strict=True, allow_inf_nan=False)
 
 
 class Float(_Dimension):

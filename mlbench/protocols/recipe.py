@@ -4,11 +4,16 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from pydantic import ValidationError
+
 from mlbench.api.errors import ConfigError
-from mlbench.api.space import Space
+from mlbench.api.space import Categorical, Space
 from mlbench.registry import Resolved, resolve
 from mlbench.registry.schema import check_name, parameters
 from mlbench.spec import Benchmark, Component, Method, identity_of
+
+#: What of a method can be searched.
+_SEARCHABLE = ("loss", "miner", "loss_optimizer", "samples_per_class")
 
 
 @dataclass(frozen=True)
@@ -63,15 +68,32 @@ def with_parameters(method: Method, values: Mapping[str, Any]) -> Method:
     >>> method = Method(name="T", loss={"id": "triplet-margin"})
     >>> with_parameters(method, {"loss.margin": 0.1}).loss.arguments
     {'margin': 0.1}
+
+    Raises:
+        ConfigError: If a path leads nowhere in the method, or a value does not fit there.
     """
     tables = method.model_dump(mode="json")
     for path, value in values.items():
         *parents, last = path.split(".")
-        table = tables
-        for parent in parents:
-            table = table[parent]
-        table[last] = value
-    return Method.model_validate(tables)
+        _table_at(tables, parents, path)[last] = value
+    try:
+        return Method.model_validate(tables)
+    except ValidationError as error:
+        item = error.errors()[0]
+        raise ConfigError(f"search.{'.'.join(map(str, item['loc']))}: {item['msg']}, got {item['input']!r}") from None
+
+
+def _table_at(table: dict[str, Any], parents: list[str], path: str) -> dict[str, Any]:
+    if path.partition(".")[0] not in _SEARCHABLE:
+        raise ConfigError(f"search.{path}: paths start with {', '.join(_SEARCHABLE)}")
+    for parent in parents:
+        inner = table.get(parent)
+        if isinstance(inner, str):  # a component written as a bare id takes arguments too
+            inner = table[parent] = {"id": inner}
+        if not isinstance(inner, dict):
+            raise ConfigError(f"search.{path}: the method has no table {parent!r} to search in")
+        table = inner
+    return table
 
 
 def resolve_method(method: Method, where: str) -> tuple[Resolved | None, Resolved | None]:
@@ -82,7 +104,7 @@ def resolve_method(method: Method, where: str) -> tuple[Resolved | None, Resolve
 
 
 def check_method(method: Method, where: str) -> None:
-    """Refuse a method that could only fail later: components, arguments and both ends of every searched dimension.
+    """Refuse a method that could only fail later: components, arguments, both ends and all choices of its search.
 
     Raises:
         ConfigError: Naming the place.
@@ -95,18 +117,14 @@ def check_method(method: Method, where: str) -> None:
         target = roots.get(head)
         if target is not None and "." not in rest:
             check_name(parameters(target.component), rest, f"{where}.search.{head}")
-    for u in (0.0, 1.0):
+    # As many even steps from one end to the other as the longest list of choices has: each is tried.
+    steps = max((len(d.choices) for d in method.search.values() if isinstance(d, Categorical)), default=2)
+    for u in (step / max(steps - 1, 1) for step in range(max(steps, 2))):
         try:
-            resolve_method(with_parameters(method, {path: d.at(u) for path, d in method.search.items()}), where)
-        except KeyError as error:
-            raise _no_such_path(method, error.args[0], where) from None
-
-
-def _no_such_path(method: Method, part: str, where: str) -> Exception:
-    path = next(path for path in method.search if part in path.split("."))
-    return ConfigError(
-        f"{where}.search.{path}: the method has no table {part!r}; paths start with loss, miner or loss_optimizer"
-    )
+            filled = with_parameters(method, {path: d.at(u) for path, d in method.search.items()})
+        except ConfigError as error:
+            raise ConfigError(f"{where}.{error}") from None
+        resolve_method(filled, where)
 
 
 def space_of(method: Method) -> Space:

@@ -1,5 +1,6 @@
 """From a component table of a benchmark file to an object: resolve (validate, no construction), then build."""
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -120,11 +121,13 @@ def resolve(kind: str, table: str | Mapping[str, Any], where: str) -> Resolved:
 
 def _resolve_value(parameter: Parameter, value: Any, where: str) -> Any:
     place = f"{where}.{parameter.name}"
-    kind = NESTED.get(parameter.name)
+    kind = None if parameter.plain else NESTED.get(parameter.name)
     if kind and isinstance(value, list):
         return [resolve(kind, item, f"{place}[{index}]") for index, item in enumerate(value)]
     if kind and isinstance(value, str | Mapping):
         return resolve(kind, value, place)
+    if kind and value is not None:
+        raise ConfigError(f"{place}: expected a component (an id or a table with an id), got {value!r}")
     if parameter.name in CONTEXT and value == "auto":
         return value
     return check_value(parameter, value, where)
@@ -156,4 +159,7 @@ def _flatten(values: Any) -> list[Any]:
 def _is_plain(value: Any) -> bool:
     if isinstance(value, list | tuple):
         return all(_is_plain(item) for item in value)
-    return value is None or isinstance(value, bool | int | float | str)
+    if isinstance(value, dict):
+        return all(isinstance(key, str) and _is_plain(item) for key, item in value.items())
+    # An infinite default has no JSON; like an object it is the constructor's own, and the version stands for it.
+    return value is None or isinstance(value, bool | int | str) or (isinstance(value, float) and math.isfinite(value))

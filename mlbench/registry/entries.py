@@ -63,7 +63,8 @@ def find(kind: str, name: str, where: str = "") -> Entry:
         UnknownNameError: If there is none (with the nearest names) or several (with all candidates).
     """
     known = entries(kind)
-    matches = [entry for entry in known if name in (entry.id, entry.name)]
+    # The full id first: an entry point may be called what is another one's id, and must not make that one ambiguous.
+    matches = [entry for entry in known if name == entry.id] or [entry for entry in known if name == entry.name]
     if len(matches) == 1:
         return matches[0]
     place = f"{where}: " if where else ""

@@ -23,6 +23,8 @@ def load(entry: Entry) -> type[Any]:
             f"{entry.id}: cannot be imported ({type(error).__name__}: {error}); {entry.origin}. "
             f"Reinstall or remove that package; nothing else is affected"
         ) from error
+    if not isinstance(loaded, type):
+        raise PluginError(f"{entry.id}: a component is a class, this is a {type(loaded).__name__}; {entry.origin}")
     wanted = info_of(loaded).api
     if wanted != API_VERSION:
         side = "mlbench" if wanted > API_VERSION else entry.distribution

@@ -3,10 +3,12 @@
 import ast
 import difflib
 import inspect
+import json
 import textwrap
 import typing
 from dataclasses import dataclass
 from functools import cache
+from types import NoneType
 from typing import Any
 
 from pydantic import ConfigDict, PydanticUndefinedAnnotation, TypeAdapter, ValidationError
@@ -38,6 +40,14 @@ class Parameter:
         if self.required or self.default is None:
             return "any"
         return "number" if _is_number(self.default) else type(self.default).__name__
+
+    @property
+    def plain(self) -> bool:
+        """Whether it can only be text, a number or a flag, and so no component, whatever its name."""
+        if self.annotation is REQUIRED:
+            return isinstance(self.default, bool | int | float | str)
+        options = typing.get_args(self.annotation) or (self.annotation,)
+        return all(isinstance(option, str) or option in (bool, int, float, str, NoneType) for option in options)
 
 
 def parameters(component: type[Any]) -> dict[str, Parameter]:
@@ -73,15 +83,18 @@ def check_value(parameter: Parameter, value: Any, where: str) -> Any:
         ConfigError: If it has another type; nothing is coerced but whole numbers to floats and arrays to tuples.
     """
     place = f"{where}.{parameter.name}"
+    default = parameter.default
+    if type(value) is type(default) and value == default:  # fits even where it does not fit its own annotation
+        return value
     if parameter.annotation is not REQUIRED:
         return _check_annotation(parameter.annotation, value, place)
-    default = parameter.default
     if default is REQUIRED or default is None:
         return value
     fits = _is_number(value) if _is_number(default) else isinstance(value, type(default))
     if not fits and not (isinstance(default, list | tuple) and isinstance(value, list)):
         raise ConfigError(f"{place}: expected {parameter.kind}, got {type(value).__name__} {value!r}")
-    return value
+    # 1 and 1.0 are one configuration, so they must be one identity.
+    return float(value) if isinstance(default, float) else value
 
 
 def check_name(known: dict[str, Parameter], name: str, where: str) -> None:
@@ -95,11 +108,10 @@ def check_name(known: dict[str, Parameter], name: str, where: str) -> None:
 
 def _check_annotation(annotation: Any, value: Any, place: str) -> Any:
     try:
-        # Lax only where TOML has no type of its own: arrays stand for tuples.
-        strict = not isinstance(value, list)
-        return TypeAdapter(annotation, config=ConfigDict(arbitrary_types_allowed=True)).validate_python(
-            value, strict=strict
-        )
+        adapter = TypeAdapter(annotation, config=ConfigDict(arbitrary_types_allowed=True))
+        if isinstance(value, list):  # as JSON, where an array stands for a tuple, but its items stay strict
+            return adapter.validate_json(json.dumps(value), strict=True)
+        return adapter.validate_python(value, strict=True)
     except ValidationError as error:
         reason = error.errors()[0]["msg"]
         raise ConfigError(f"{place}: {reason}, got {type(value).__name__} {value!r}") from None

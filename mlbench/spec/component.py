@@ -1,10 +1,11 @@
 """How a benchmark file names a component: ``"triplet-margin"`` or ``{ id = "triplet-margin", margin = 0.1 }``."""
 
+import math
 from typing import Any
 
-from pydantic import ConfigDict, Field, model_validator
+from pydantic import ConfigDict, model_validator
 
-from mlbench.spec.base import Table
+from mlbench.spec.base import Table, result
 
 
 class Component(Table):
@@ -21,14 +22,30 @@ class Component(Table):
 
     model_config = ConfigDict(extra="allow")
 
-    id: str = Field(min_length=1)
+    id: str = result(min_length=1)
 
     @model_validator(mode="before")
     @classmethod
     def _from_name(cls, value: Any) -> Any:
         return {"id": value} if isinstance(value, str) else value
 
+    @model_validator(mode="after")
+    def _arguments_are_plain(self) -> "Component":
+        for name, value in self.arguments.items():
+            if not _is_plain(value):
+                raise ValueError(f"{name}: write text, true, false, finite numbers or arrays of these, got {value!r}")
+        return self
+
     @property
     def arguments(self) -> dict[str, Any]:
         """Everything but the id."""
         return dict(self.__pydantic_extra__ or {})
+
+
+def _is_plain(value: Any) -> bool:
+    """Whether it has a JSON form: TOML's dates, ``inf`` and ``nan`` have none."""
+    if isinstance(value, dict):
+        return all(isinstance(key, str) and _is_plain(item) for key, item in value.items())
+    if isinstance(value, list | tuple):
+        return all(_is_plain(item) for item in value)
+    return value is None or isinstance(value, bool | int | str) or (isinstance(value, float) and math.isfinite(value))

@@ -6,6 +6,8 @@ from typing import Any
 
 from pydantic import BaseModel
 
+from mlbench.spec.base import Table
+
 
 def canonical_json(value: Any) -> str:
     """JSON with sorted keys, no spaces, no NaN.
@@ -21,13 +23,13 @@ def digest(value: Any) -> str:
     return hashlib.sha256(canonical_json(value).encode()).hexdigest()
 
 
-def identity_of(table: BaseModel) -> dict[str, Any]:
-    """The fields of a table that can change a result, nested tables included.
+def identity_of(table: Table) -> dict[str, Any]:
+    """The fields of a table that can change a result, nested tables and the arguments of components included.
 
     Raises:
         TypeError: If a field is not classified (see ``spec.base.result`` and ``spec.base.runtime``).
     """
-    kept = {}
+    kept: dict[str, Any] = _plain(table.model_extra or {})
     for name, field in type(table).model_fields.items():
         extra = field.json_schema_extra
         if not isinstance(extra, dict) or "identity" not in extra:
@@ -38,9 +40,10 @@ def identity_of(table: BaseModel) -> dict[str, Any]:
 
 
 def _plain(value: Any) -> Any:
-    if isinstance(value, BaseModel):
-        classified = all(isinstance(field.json_schema_extra, dict) for field in type(value).model_fields.values())
-        return identity_of(value) if classified else value.model_dump(mode="json")
+    if isinstance(value, Table):
+        return identity_of(value)
+    if isinstance(value, BaseModel):  # a dimension of a search space
+        return value.model_dump(mode="json")
     if isinstance(value, dict):
         return {key: _plain(item) for key, item in value.items()}
     if isinstance(value, list | tuple):

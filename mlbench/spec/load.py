@@ -1,5 +1,6 @@
 """From a preset's name, a TOML file or a dictionary to a checked ``Benchmark``."""
 
+import copy
 import difflib
 import tomllib
 from collections.abc import Iterable, Mapping
@@ -40,21 +41,37 @@ def load_benchmark(source: str | Path | Mapping[str, Any], overrides: Iterable[s
     try:
         return Benchmark.model_validate(tables)
     except ValidationError as error:
-        lines = [f"{label}: {_explain(item)}" for item in error.errors()]
+        # An array whose items are refused also counts as too short.
+        items = [item for item in error.errors() if not (item["type"] == "too_short" and item["input"])]
+        lines = [f"{label}: {_explain(item)}" for item in items]
         raise ConfigError("\n".join(lines)) from None
 
 
-def _read(source: str | Path | Mapping[str, Any]) -> tuple[str, dict[str, Any]]:
+def _read(source: str | Path | Mapping[str, Any], heirs: tuple[str, ...] = ()) -> tuple[str, dict[str, Any]]:
     if isinstance(source, Mapping):
-        label, tables = "benchmark", dict(source)
+        label, tables = "benchmark", copy.deepcopy(dict(source))  # overrides are written into it
     else:
         label, text = _text(source)
         try:
             tables = tomllib.loads(text)
         except tomllib.TOMLDecodeError as error:
             raise ConfigError(f"{label}: not valid TOML: {error}") from None
-    base = tables.pop("extends", None)
-    return label, _merge(_read(base)[1], tables) if base else tables
+    if "extends" not in tables:
+        return label, tables
+    base = _base(tables.pop("extends"), source, label)
+    if base in heirs:
+        raise ConfigError(f"{label}: extends: {base} extends itself")
+    return label, _merge(_read(base, (*heirs, base))[1], tables)
+
+
+def _base(name: Any, source: str | Path | Mapping[str, Any], label: str) -> str:
+    """The benchmark that ``extends = name`` means: a shipped one, or a file beside the one that says it."""
+    if not isinstance(name, str):
+        raise ConfigError(f"{label}: extends: expected a shipped benchmark or a path, got {name!r}")
+    if name in benchmark_names() or isinstance(source, Mapping):
+        return name
+    beside = Path(source).parent / name
+    return str(beside.resolve()) if beside.is_file() else name
 
 
 def _text(source: str | Path) -> tuple[str, str]:
@@ -77,6 +94,8 @@ def _merge(base: dict[str, Any], change: Mapping[str, Any]) -> dict[str, Any]:
     merged = dict(base)
     for key, value in change.items():
         old = merged.get(key)
+        if isinstance(old, str) and isinstance(value, Mapping):  # a component written as a bare id takes arguments too
+            old = {"id": old}
         if isinstance(old, dict) and isinstance(value, Mapping) and value.get("id", old.get("id")) == old.get("id"):
             value = _merge(old, value)
         merged[key] = value
@@ -134,7 +153,9 @@ def _explain(item: Any) -> str:
         )
     if item["type"] == "missing":
         return f"{place}: missing"
-    return f"{place}: {item['msg'].removeprefix('Value error, ')}, got {item['input']!r}"
+    if item["type"] == "value_error":  # of a whole table, which would be long; its text says what is wrong
+        return f"{place}: {item['ctx']['error']}" if location else str(item["ctx"]["error"])
+    return f"{place}: {item['msg']}, got {item['input']!r}"
 
 
 def _dotted(location: Iterable[Any]) -> str:

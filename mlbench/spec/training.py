@@ -28,7 +28,7 @@ class Training(Table):
 
     batch_size: int = result(32, ge=2)
     iterations_per_epoch: int = result(100, ge=1)
-    max_epochs: int = result(1000, ge=0)
+    max_epochs: int = result(1000, ge=1)
     evaluate_every: int = result(2, ge=1)
     patience: int = result(9, ge=0)
     optimizer: Optimizer = result(Optimizer())

@@ -2,13 +2,20 @@
 
 from typing import Annotated, Literal, TypeAlias
 
-from pydantic import Field
+from pydantic import AfterValidator, Field, field_validator
 
 from mlbench.spec.base import Table, result
 
+
+def _one_or_three(value: tuple[float, ...]) -> tuple[float, ...]:
+    if len(value) not in (1, 3):
+        raise ValueError("one value for grey images, three for colour")
+    return value
+
+
 Probability: TypeAlias = Annotated[float, Field(ge=0, le=1)]
 Pair: TypeAlias = Annotated[tuple[float, float], Field(strict=False)]
-Triple: TypeAlias = Annotated[tuple[float, ...], Field(strict=False, min_length=1, max_length=3)]
+Channels: TypeAlias = Annotated[tuple[float, ...], Field(strict=False), AfterValidator(_one_or_three)]
 
 
 class RandomResizedCrop(Table):
@@ -31,15 +38,22 @@ class Transforms(Table):
     """Deterministic first resize, random training transform or centre crop, normalisation.
 
     Training: ``resize`` -> ``crop`` -> ``affine`` -> ``flip`` -> ``invert`` -> normalise.
-    Evaluation: ``resize`` -> centre crop -> normalise.
+    Evaluation: ``resize`` -> centre crop -> normalise. What is left out does not happen.
     """
 
     size: int = result(227, ge=8, le=1024)
-    resize: int | None = result(256, ge=8, le=2048)
-    crop: RandomResizedCrop | None = result(RandomResizedCrop())
+    resize: int | None = result(None, ge=8, le=2048)
+    crop: RandomResizedCrop | None = result(None)
     affine: RandomAffine | None = result(None)
-    flip: Probability = result(0.5)
+    flip: Probability = result(0.0)
     invert: Probability = result(0.0)
     pixels: Literal["unit", "bgr-255"] = result("unit")
-    mean: Triple = result((0.485, 0.456, 0.406))
-    std: Triple = result((0.229, 0.224, 0.225))
+    mean: Channels = result((0.485, 0.456, 0.406))
+    std: Channels = result((0.229, 0.224, 0.225))
+
+    @field_validator("std")
+    @classmethod
+    def _positive(cls, value: tuple[float, ...]) -> tuple[float, ...]:
+        if min(value) <= 0:
+            raise ValueError("every value must be above 0")
+        return value

@@ -60,7 +60,7 @@ def explained(path: Path) -> Iterator[None]:
     try:
         yield
     except OSError as error:
-        if error.errno == errno.ENOSPC:
+        if error.errno in (errno.ENOSPC, errno.EDQUOT):
             advice = "free some space and give the same command again; finished runs are kept"
         elif error.errno in (errno.EACCES, errno.EROFS, errno.EPERM):
             advice = "choose a writable folder with --store"

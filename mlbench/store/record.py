@@ -3,7 +3,7 @@
 import json
 from typing import Any, Literal
 
-from pydantic import BaseModel, ConfigDict, ValidationError
+from pydantic import BaseModel, ConfigDict
 
 from mlbench.api.errors import StoreError
 from mlbench.spec import canonical_json, digest
@@ -66,7 +66,7 @@ class Record(BaseModel):
         return canonical_json(self.model_dump(mode="json"))
 
     @classmethod
-    def from_json(cls, text: str, source: str) -> "Record":
+    def from_json(cls, text: str | bytes, source: str) -> "Record":
         """Parse and verify.
 
         Raises:
@@ -74,8 +74,9 @@ class Record(BaseModel):
         """
         try:
             record = cls.model_validate(json.loads(text))
-        except (ValueError, ValidationError) as error:
+            found = digest(record.request)  # fails on a NaN, which `json` reads but no record holds
+        except (ValueError, RecursionError) as error:
             raise StoreError(f"{source}: not a run record ({str(error).splitlines()[0]})") from None
-        if digest(record.request) != record.run:
+        if found != record.run:
             raise StoreError(f"{source}: its request does not match its hash; it was changed after it was written")
         return record

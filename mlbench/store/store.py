@@ -10,11 +10,12 @@ Nothing is ever deleted on error: what cannot be trusted is set aside under ``re
 
 import json
 from collections.abc import Iterator, Mapping
+from itertools import count
 from pathlib import Path
 from typing import Any
 
 from mlbench.api.errors import StoreError
-from mlbench.store.atomic import staged_folder, write_synced, write_text
+from mlbench.store.atomic import explained, staged_folder, write_synced, write_text
 from mlbench.store.record import FORMAT, Record
 
 
@@ -38,8 +39,10 @@ class Store:
             header: dict[str, Any] = json.loads(file.read_text(encoding="utf-8"))
         except FileNotFoundError:
             raise StoreError(f"{self.path}: no store here (store.json is missing); `mlbench run` makes one") from None
-        except ValueError as error:
+        except (OSError, ValueError) as error:
             raise StoreError(f"{file}: damaged ({error}); restore it or choose another --store") from None
+        if not isinstance(header, dict):
+            raise StoreError(f"{file}: damaged (not a table); restore it or choose another --store")
         if header.get("format") != FORMAT:
             raise StoreError(f"{file}: format {header.get('format')!r}, this mlbench reads {FORMAT}")
         return header
@@ -81,17 +84,7 @@ class Store:
 
     def get(self, run: str) -> Record | None:
         """The record of a finished run; None if there is none that can be trusted."""
-        file = self.folder(run) / "record.json"
-        try:
-            record = Record.from_json(file.read_text(encoding="utf-8"), str(file))
-            if record.run == run:
-                return record
-        except FileNotFoundError:
-            return None
-        except (StoreError, UnicodeDecodeError):
-            pass
-        self._set_aside(file.parent)
-        return None
+        return self._trusted(self.folder(run))
 
     def commit(self, record: Record, files: Mapping[str, bytes] | None = None) -> None:
         """Add a finished run; if another writer was first, theirs stays.
@@ -109,27 +102,52 @@ class Store:
         self._set_aside(self.folder(record.run))
 
     def records(self) -> Iterator[Record]:
-        """All records, in the order of their runs' hashes.
+        """All records, in the order of their runs' hashes, each run once.
 
         Raises:
             StoreError: If a packed record cannot be trusted.
         """
-        packed = self.path / "records.jsonl"
-        if packed.is_file():
-            for number, line in enumerate(packed.read_text(encoding="utf-8").splitlines(), 1):
-                yield Record.from_json(line, f"{packed}:{number}")
-        for file in sorted((self.path / "runs").glob("[!.]*/record.json")):
-            record = self.get(Record.from_json(file.read_text(encoding="utf-8"), str(file)).run)
+        found = {record.run: record for record in self._packed()}
+        for file in (self.path / "runs").glob("[!.]*/record.json"):
+            record = self._trusted(file.parent)
             if record is not None:
-                yield record
+                found.setdefault(record.run, record)
+        yield from (found[run] for run in sorted(found))
 
     # -- inner ---------------------------------------------------------------------------------------------------
+
+    def _packed(self) -> Iterator[Record]:
+        file = self.path / "records.jsonl"
+        if file.is_file():
+            # Not `splitlines`: it also splits at characters that JSON leaves as they are inside a text.
+            for number, line in enumerate(file.read_bytes().split(b"\n"), 1):
+                if line:
+                    yield Record.from_json(line, f"{file}:{number}")
+
+    def _trusted(self, folder: Path) -> Record | None:
+        """The record in ``folder``; None if there is no folder, or none that belongs there: then it is set aside.
+
+        A folder without a record is set aside too, or it would stand in the way of the run that is done again.
+        """
+        file = folder / "record.json"
+        try:
+            record = Record.from_json(file.read_bytes(), str(file))
+            if folder == self.folder(record.run):
+                return record
+        except (FileNotFoundError, StoreError):
+            pass
+        except OSError as error:
+            raise StoreError(f"{file}: cannot be read: {error.strerror}") from None
+        if folder.exists():
+            self._set_aside(folder)
+        return None
 
     def _set_aside(self, folder: Path) -> None:
         rejected = self.path / "rejected"
         self._mkdir(rejected)
-        number = sum(1 for _ in rejected.iterdir())
-        folder.rename(rejected / f"{folder.name}-{number}")
+        names = (rejected / f"{folder.name}-{number}" for number in count())
+        with explained(rejected):
+            folder.rename(next(name for name in names if not name.exists()))
 
     def _mkdir(self, folder: Path) -> None:
         try:

@@ -68,7 +68,7 @@ def train(
 ) -> Trained:
     """Train until validation MAP@R has not risen for the patience, or to the last epoch.
 
-    The model at epoch 0 is validated too, for the curve; it is the result only where nothing is trained.
+    Without a loss there is nothing to train: the model is validated as it is, at epoch 0.
 
     Args:
         setup: Everything built.
@@ -79,12 +79,11 @@ def train(
     Raises:
         Diverged: If the loss or the embeddings stop being finite.
     """
-    steps = _Steps(setup, train_view)
-    entry = _validate(setup, val_view, epoch=0, loss=None)
-    done = Trained(_copy_state(setup.model), entry, [entry])
     if setup.loss is None:
-        return done
-    best: dict[str, float] | None = None
+        entry = _validate(setup, val_view, epoch=0, loss=None)
+        return Trained(_copy_state(setup.model), entry, [entry])
+    steps = _Steps(setup, train_view)
+    done = Trained({}, {})
     for epoch in range(1, setup.training.max_epochs + 1):
         started = time.perf_counter()
         mean_loss = steps.epoch()
@@ -94,9 +93,9 @@ def train(
         entry = _validate(setup, val_view, epoch, mean_loss)
         done.curve.append(entry)
         tell(entry)
-        if best is None or entry["map_at_r"] > best["map_at_r"]:
-            best, done.best, done.state = entry, entry, _copy_state(setup.model)
-        elif epoch - best["epoch"] > setup.training.patience:
+        if not done.best or entry["map_at_r"] > done.best["map_at_r"]:
+            done.best, done.state = entry, _copy_state(setup.model)
+        elif epoch - done.best["epoch"] > setup.training.patience:
             break
     done.images = steps.images
     return done

@@ -17,4 +17,4 @@ def optimizers_of(model: nn.Module, loss: nn.Module | None, training: Training) 
 def _optimizer(module: nn.Module, table: Optimizer) -> torch.optim.Optimizer:
     cls: type[torch.optim.Optimizer] = getattr(torch.optim, table.name)
     trained = [parameter for parameter in module.parameters() if parameter.requires_grad]
-    return cls(trained, **table.arguments())
+    return cls(trained, foreach=True, **table.arguments())  # type: ignore[call-arg]  # every one of them takes it

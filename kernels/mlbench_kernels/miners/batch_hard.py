@@ -19,6 +19,7 @@ class BatchHardMiner(nn.Module):
         distance: "cosine", "euclidean" or "squared-euclidean".
         backend: as for `mlbench_kernels.batch_hard`.
 
+    >>> import torch
     >>> miner = BatchHardMiner()
     >>> embeddings = torch.tensor([[1.0, 0.0], [0.8, 0.6], [0.0, 1.0]])
     >>> miner(embeddings, torch.tensor([0, 0, 1]))

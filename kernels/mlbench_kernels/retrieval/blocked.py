@@ -1,7 +1,7 @@
 """Retrieval ranks in one streaming pass over tiles of the score matrix.
 
 Nothing of size N x N or N x k is kept. Each tile of scores is compared with one number per query, its gate
-(see `positives.py`); almost always the largest score in a run of 64 stays below it and nothing else is looked at. In
+(see `positives.py`); almost always the largest score in a run of 32 stays below it and nothing else is looked at. In
 the square form the score is symmetric, so half of the tiles are enough.
 
 Published fast evaluations keep the k nearest neighbours of every query. Counting ahead of the positives needs
@@ -20,10 +20,13 @@ from ..precision import ieee_float32
 from .points import centre_and_scale, make_points
 from .positives import ENTRY_BYTES, Positives
 
-_RUN = 64
-_PROBES = (64, 1024)  # references of the first looks, which only raise gates
+_RUN = 32
+_PROBES = (64, 1024)  # references of the first looks
+_TILE = 1 << 20  # elements of a tile: what a shared cache holds
+_WIDTH = 4096
 _SMALL = 8192  # up to here whole tiles seen once, by rows, are faster than half of them seen twice
-_TILE_BYTES = 128  # bytes per element of a tile when every element of it is a hit
+_BATCH = 1 << 20  # scores looked at closely together
+_TILE_BYTES = 16  # per element of a tile, its share of everything that is proportional to it
 
 
 def blocked_ranks(
@@ -75,42 +78,49 @@ def _stream(state: Positives, symmetric: bool, memory: int) -> None:
     """Let every query of the group see every reference that can matter to it."""
     # Of many equal references only the first few can be ahead of a positive that matters: those before it, less its
     # positives and itself, already fill all ranks that do. Without this, collapsed embeddings would be all hits.
-    columns = (state.references.depth <= int((state.cap + state.relevant).max())).nonzero().flatten()
-    for size in _PROBES:
-        if len(columns) >= 16 * size:
-            probe = columns[:: len(columns) // size]
-            for rows in _alive(state).split(max(_RUN, memory // (_TILE_BYTES * size))):
-                _rectangle(state, rows, probe)
-            state.settle()
-            state.tighten(0, state.last - state.first)
-            state.forget()
+    count = len(state.references.index)
+    columns = (state.references.depth < state.enough).nonzero().flatten()
+    whole = len(columns) == count
+    columns = torch.nn.functional.pad(columns, (0, -len(columns) % _RUN), value=count)  # a padding point
+    elements = max(_RUN * _RUN, min(_TILE, memory // _TILE_BYTES))
+    if len(columns) > _WIDTH:
+        for size in _PROBES:
+            _probe(state, columns[:: len(columns) // size][:size], elements)
     alive = _alive(state)
-    if symmetric and len(columns) == len(alive) > _SMALL:
-        _triangle(state, tile_side(memory))
+    if symmetric and whole and 2 * len(alive) > count > _SMALL:
+        _triangle(state, int(elements**0.5) // _RUN * _RUN)
         return
-    for rows in alive.split(tile_side(memory)):
-        for part in columns.split(tile_side(memory)):
+    width = min(_WIDTH, len(columns), elements // _RUN)
+    for rows in _split(alive, max(1, elements // width)):
+        for part in columns.split(width):
             _rectangle(state, rows, part)
             state.tighten(int(rows[0]), int(rows[-1]) + 1)
 
 
-def tile_side(memory: int) -> int:
-    """Rows and columns of a tile: a multiple of 64 within the memory.
-
-    >>> tile_side(128 << 20), tile_side(1 << 20)
-    (1024, 64)
-    """
-    return max(_RUN, min(1024, int((memory // _TILE_BYTES) ** 0.5)) // _RUN * _RUN)
+def _probe(state: Positives, columns: Tensor, elements: int) -> None:
+    """Look at a few references first, only to raise the gates: most queries of an untrained network end here."""
+    for rows in _split(_alive(state), elements // len(columns)):
+        _rectangle(state, rows, columns)
+    state.settle()
+    state.tighten(0, state.last - state.first)
+    state.forget()
 
 
 def _alive(state: Positives) -> Tensor:
+    """Queries whose metrics can still change."""
     return torch.isfinite(state.gate).nonzero().flatten()
+
+
+def _split(rows: Tensor, size: int) -> Iterator[Tensor]:
+    """Like `rows.split(size)`, but nothing of nothing."""
+    for start in range(0, len(rows), size):
+        yield rows[start : start + size]
 
 
 def _rectangle(state: Positives, rows: Tensor, columns: Tensor) -> None:
     """Show the references at `columns` to the queries at `rows`."""
     tile = state.queries.left[rows + state.first] @ state.references.right(columns).T
-    _observe(state, tile, rows, columns)
+    _observe(state, tile, rows, columns, by_row=True)
 
 
 def _triangle(state: Positives, side: int) -> None:
@@ -122,29 +132,51 @@ def _triangle(state: Positives, side: int) -> None:
         for j in starts[i // side :]:
             columns = torch.arange(j, min(j + side, count), device=rows.device)
             tile = points.left[i : i + side] @ points.right(slice(j, j + side)).T
-            if _observe(state, tile, rows, columns):
+            if _observe(state, tile, rows, columns, by_row=True):
                 state.tighten(i, i + len(rows))
-            if i != j and _observe(state, tile.T, columns, rows):
+            if i != j and _observe(state, tile, columns, rows, by_row=False):
                 state.tighten(j, j + len(columns))
 
 
-def _observe(state: Positives, tile: Tensor, rows: Tensor, columns: Tensor) -> bool:
-    """Count the entries of `tile` `[B, C]` that reach the gate of their row; whether there are any."""
-    error = state.error(rows, state.references.radius[columns].max())
-    bound = torch.nn.functional.pad(state.gate[rows] - error, (0, len(tile) - len(rows)), value=torch.inf)
-    row, column = _hits(tile, bound)
-    for r, c in zip(row.split(1 << 17), column.split(1 << 17), strict=True):
-        state.observe(rows[r], columns[c], tile[r, c], error[r])
-    return len(row) > 0
+def _observe(state: Positives, tile: Tensor, own: Tensor, other: Tensor, by_row: bool) -> bool:
+    """Count the scores that reach the gate of their query; whether there are any.
+
+    Args:
+        state: what counts.
+        tile: `[B, C]` scores, padding included.
+        own: queries of the tile's rows (of its columns unless `by_row`).
+        other: sorted positions of the references on its other side.
+        by_row: which side asks.
+    """
+    error = state.error(own, state.references.radius[other].max())
+    bound = state.gate[own] - error
+    runs = tile.unflatten(1, (-1, _RUN)).amax(dim=2) if by_row else tile.unflatten(0, (-1, _RUN)).amax(dim=1).T
+    runs = runs[: len(own)]
+    hot = runs >= bound[:, None]
+    if state.enough < runs.shape[1] and int(hot.count_nonzero()) > len(own) * state.enough:
+        # As many scores as this certainly include enough negatives to fill all ranks that matter.
+        filled = runs.kthvalue(runs.shape[1] - state.enough + 1, dim=1).values
+        bound = bound.maximum(filled - 2 * error)
+        hot = runs >= bound[:, None]
+    found = False
+    for query, reference, score in _hits(tile, hot, bound, by_row):
+        found = True
+        state.observe(own.index_select(0, query), other.index_select(0, reference), score, error.index_select(0, query))
+    return found
 
 
-def _hits(tile: Tensor, bound: Tensor) -> tuple[Tensor, Tensor]:
-    """Rows and columns of the entries that reach their row's bound, looking closely only at runs that do."""
-    if tile.shape[1] % _RUN == 0:
-        runs = tile.unflatten(1, (-1, _RUN))
-        row, run = (runs.amax(dim=2) >= bound[:, None]).nonzero(as_tuple=True)
-        if 8 * len(row) < runs.shape[0] * runs.shape[1]:
-            hit, lane = (runs[row, run] >= bound[row, None]).nonzero(as_tuple=True)
-            return row[hit], run[hit] * _RUN + lane
-    row, column = (tile >= bound[:, None]).nonzero(as_tuple=True)
-    return row, column
+def _hits(tile: Tensor, hot: Tensor, bound: Tensor, by_row: bool) -> Iterator[tuple[Tensor, Tensor, Tensor]]:
+    """Place of query, place of reference and score of the hits, looking closely only at `hot` runs `[B, C / run]`."""
+    at = hot.flatten().nonzero().flatten()
+    for part in _split(at, _BATCH // _RUN):
+        query = part // hot.shape[1]
+        run = part - query * hot.shape[1]
+        if by_row:
+            score = tile.view(-1, _RUN).index_select(0, part)  # [H, run]
+        else:
+            score = tile.unflatten(0, (-1, _RUN))[run, :, query]
+        hit = (score >= bound.index_select(0, query)[:, None]).flatten().nonzero().flatten()
+        if len(hit):
+            owner = hit // _RUN
+            reference = run.index_select(0, owner) * _RUN + (hit - owner * _RUN)
+            yield query.index_select(0, owner), reference, score.flatten().index_select(0, hit)

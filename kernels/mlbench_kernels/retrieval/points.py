@@ -129,7 +129,10 @@ def exact_scores(queries: Points, rows: Tensor, references: Points, columns: Ten
         i, j = queries.index[row], references.index[column]
         a = queries.source[i].double() / queries.scale[i, None]
         b = references.source[j].double() / references.scale[j, None]
-        out.copy_((a * b).sum(dim=1) if queries.cosine else -(a - b).square().sum(dim=1))
+        # Differences also for the cosine: between rows that are almost parallel a product would lose all digits.
+        out.copy_(-(a - b).square().sum(dim=1))
+        if queries.cosine:
+            out.masked_fill_(~(a.any(dim=1) & b.any(dim=1)), -2)
     return result
 
 

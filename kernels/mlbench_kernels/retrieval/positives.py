@@ -46,6 +46,7 @@ class Positives:
         start, size = reference_order.spans(self._label)
         self.relevant = size - int(square)  # [Q], R of each query
         self.cap = self.relevant.clamp_min(largest_k)  # [Q], ranks beyond it do not matter
+        self.enough = int((self.cap + self.relevant).max()) + 1  # this many references fill all ranks that matter
         self._offset = torch.cat((size.new_zeros(1), (self.relevant + 1).cumsum(0)))  # [Q + 1]
         self._cuts: list[int] = self._offset.tolist()
         entries, device = self._cuts[-1], queries.left.device
@@ -116,10 +117,12 @@ class Positives:
             score: `[H]`, computed scores.
             error: `[H]`, their `error`.
         """
-        negative = self._label[row] != self._reference_label[column]
-        place = torch.searchsorted(self._key, _keys(row, score - error))
+        # index_select is several times faster than indexing here.
+        negative = self._label.index_select(0, row) != self._reference_label.index_select(0, column)
+        place = torch.searchsorted(self._key, _keys(row, score - error), right=True)
         above = (place - 1).clamp_min_(0)
-        unsure = (self._score[above] <= score + error) & (self._row[above] == row) & negative
+        unsure = (self._score.index_select(0, above) <= score + error) & negative
+        unsure &= self._row.index_select(0, above) == row
         some = unsure.nonzero().flatten()
         if len(some):
             self._remember(row[some], column[some], score[some] + error[some], place[some])
@@ -129,7 +132,7 @@ class Positives:
     def _remember(self, row: Tensor, column: Tensor, upper: Tensor, place: Tensor) -> None:
         """Keep negatives that need exact scores until there are enough to be worth a batch."""
         over = torch.nextafter(upper, upper.new_tensor(torch.inf))
-        sure = torch.searchsorted(self._key, _keys(row, over))
+        sure = torch.searchsorted(self._key, _keys(row, over), right=True)
         self._unsure.append((row, column, sure, place))
         self._unsure_count += int((place - sure).sum()) + len(row)
         if self._unsure_count * 128 > self.memory:

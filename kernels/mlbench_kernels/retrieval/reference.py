@@ -20,9 +20,12 @@ def reference_relevance(
     assert labels is not None
     q, r = queries.double(), gallery.double()
     if cosine:
+        # |a - b|^2 = 2 - 2 cos for unit rows, and far more precise than the cosine where they are almost parallel.
         q, r = torch.nn.functional.normalize(q, eps=1e-300), torch.nn.functional.normalize(r, eps=1e-300)
     for i in range(len(q)):
-        distance = -(r * q[i]).sum(dim=1) if cosine else (r - q[i]).square().sum(dim=1)
+        distance = (r - q[i]).square().sum(dim=1)
+        if cosine:
+            distance[(r == 0).all(dim=1) | (q[i] == 0).all()] = 2  # a zero row has cosine 0 with everything
         nearest = torch.argsort(distance, stable=True)
         if references is None:
             nearest = nearest[nearest != i]

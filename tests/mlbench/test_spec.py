@@ -185,8 +185,8 @@ def test_a_mistake_in_a_method_is_placed(method, said):
 
 
 def test_a_misspelt_bound_is_recognised():
-    said = refused(with_method(search={"loss.margin": {"low": 0.0, "high": 1.0, "lgo": True}}))
-    assert said == "benchmark: methods[0].search.loss.margin.lgo: unknown; did you mean log?"
+    said = refused(with_method(search={"loss.margin": {"low": 0.0, "high": 1.0, "logg": True}}))
+    assert said == "benchmark: methods[0].search.loss.margin.logg: unknown; did you mean log?"
 
 
 def test_all_mistakes_are_told_at_once(write):
@@ -326,9 +326,9 @@ def test_a_base_that_is_none_is_refused(write, base):
 
 
 def test_a_named_method_can_be_changed():
-    change = {"use": "Triplet", "name": "Triplet, hard", "miner": "batch-hard", "loss": {"margin": 0.3}}
+    change = {"use": "Triplet", "name": "Triplet hard", "miner": "batch-hard", "loss": {"margin": 0.3}}
     plain, changed = load_benchmark(MINIMAL | {"methods": ["Triplet", change]}).methods
-    assert (changed.name, changed.miner.id, changed.loss.arguments["margin"]) == ("Triplet, hard", "batch-hard", 0.3)
+    assert (changed.name, changed.miner.id, changed.loss.arguments["margin"]) == ("Triplet hard", "batch-hard", 0.3)
     assert changed.loss.id == plain.loss.id and changed.search == plain.search
     assert changed.loss.arguments == plain.loss.arguments | {"margin": 0.3}
     assert plain.miner is None

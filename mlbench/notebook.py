@@ -10,6 +10,7 @@ from mlbench.execution import Summary, open_study, run_plan
 from mlbench.execution.watch import Events, Watch
 from mlbench.leaderboard import leaderboard_frame, write_leaderboard
 from mlbench.protocols import Plan
+from mlbench.reports import write_intervals
 from mlbench.spec import load_benchmark
 from mlbench.store import Store
 
@@ -62,6 +63,7 @@ def run(
     events = Events(study.store.path / "events.jsonl", watch or Watch())
     summary = run_plan(study, events, retry_failed=retry_failed)
     write_leaderboard(study.store, study.store.path)
+    write_intervals(study.store, study.store.path)
     return Result(study.store.path, summary)
 
 

@@ -17,6 +17,7 @@ def command(
     from mlbench.cli.tables import print_leaderboard
     from mlbench.leaderboard import leaderboard_frame, write_leaderboard
     from mlbench.leaderboard import publish as publish_store
+    from mlbench.reports import write_intervals
     from mlbench.store import Store
 
     target = Path(publish or store)
@@ -24,6 +25,7 @@ def command(
         publish_store(Store(store), publish)
     else:
         write_leaderboard(Store(store), store)
+    write_intervals(Store(target), target)
     if as_json:
         print(leaderboard_frame(Store(target)).to_json(orient="records", indent=1))
     else:

@@ -1,0 +1,3 @@
+"""Pictures of a leaderboard."""
+
+from mlbench.reports.intervals import write_intervals as write_intervals

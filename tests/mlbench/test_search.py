@@ -1,0 +1,204 @@
+"""The next trial is a pure function of study, number and earlier generations."""
+
+import json
+import random
+import subprocess
+import sys
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from mlbench.api import Categorical, Float, Int
+from mlbench.search import Trial, propose
+from mlbench.search.propose import STARTUP_TRIALS, seed_of
+
+SPACE = {
+    "loss.margin": Float(low=-0.2, high=2.0),
+    "loss_optimizer.lr": Float(low=1e-6, high=1.0, log=True),
+    "loss.num_bins": Int(low=2, high=32),
+    "samples_per_class": Int(low=1, high=64, log=True),
+    "loss.distance": Categorical(choices=("lp", "cosine", "snr")),
+}
+LINE = {"x": Float(low=0.0, high=1.0)}
+SAMPLERS = ["sobol", "tpe", "gp"]
+MODELS = ["tpe", "gp"]
+
+
+def value_of(parameters):
+    """Something smooth that depends on every parameter."""
+    return 1.0 / (1.0 + sum(abs(hash_free(value) - 0.3) for value in parameters.values()))
+
+
+def hash_free(value):
+    return {"lp": 0.0, "cosine": 0.5, "snr": 1.0}[value] if isinstance(value, str) else float(value) / 32
+
+
+def study(space, sampler, trials, generation, objective=value_of, name="study"):
+    """A search from its start, generation after generation."""
+    history = []
+    while len(history) < trials:
+        first = len(history)
+        new = [propose(space, sampler, name, first + i, generation, history) for i in range(generation)]
+        history += [Trial(first + i, parameters, objective(parameters)) for i, parameters in enumerate(new)]
+    return history
+
+
+def fits(dimension, value):
+    if isinstance(dimension, Categorical):
+        return value in dimension.choices
+    kind = int if isinstance(dimension, Int) else float
+    return type(value) is kind and dimension.low <= value <= dimension.high
+
+
+@pytest.fixture(scope="module", params=SAMPLERS)
+def searched(request):
+    """A sampler and what it did in four generations of four."""
+    return request.param, study(SPACE, request.param, 16, 4)
+
+
+# -- a pure function -------------------------------------------------------------------------------------------------
+
+
+def test_the_order_in_which_trials_finished_does_not_count(searched):
+    sampler, history = searched
+    shuffled = random.Random(3).sample(history[:12], 12)
+    assert propose(SPACE, sampler, "study", 13, 4, shuffled) == history[13].parameters
+
+
+def test_the_own_and_later_generations_do_not_count(searched):
+    sampler, history = searched
+    for number in (9, 13):
+        assert propose(SPACE, sampler, "study", number, 4, history) == history[number].parameters
+
+
+def test_no_proposal_depends_on_one_that_was_asked_before(searched):
+    sampler, history = searched
+    backwards = [propose(SPACE, sampler, "study", number, 4, history) for number in reversed(range(10, 16))]
+    assert backwards[::-1] == [trial.parameters for trial in history[10:]]
+
+
+def test_the_order_in_which_the_space_is_written_does_not_count(searched):
+    sampler, history = searched
+    found = propose(dict(reversed(SPACE.items())), sampler, "study", 12, 4, history)
+    assert found == history[12].parameters and list(found) == sorted(SPACE)
+
+
+def test_another_study_is_another_search(searched):
+    sampler, history = searched
+    for number in (0, 12):
+        assert propose(SPACE, sampler, "other", number, 4, history) != history[number].parameters
+
+
+def test_the_results_of_earlier_generations_count_for_models_alone(searched):
+    sampler, history = searched
+    other = [Trial(trial.number, trial.parameters, 1.0 - trial.objective) for trial in history[:12]]
+    same = propose(SPACE, sampler, "study", 12, 4, other) == history[12].parameters
+    assert same == (sampler == "sobol")
+
+
+def test_another_process_proposes_the_same():
+    histories = {sampler: study(SPACE, sampler, 12, 4) for sampler in SAMPLERS}
+    plain = {name: [(t.number, t.parameters, t.objective) for t in history] for name, history in histories.items()}
+    code = """
+import json, sys
+from mlbench.api import Categorical, Float, Int
+from mlbench.search import Trial, propose
+space, histories = json.load(sys.stdin)
+kinds = {"float": Float, "int": Int, "categorical": Categorical}
+space = {path: kinds[table["type"]](**table) for path, table in space.items()}
+found = {s: propose(space, s, "study", 13, 4, [Trial(*row) for row in rows]) for s, rows in histories.items()}
+print(json.dumps(found))
+"""
+    given_in = json.dumps([{path: dimension.model_dump() for path, dimension in SPACE.items()}, plain])
+    printed = subprocess.check_output([sys.executable, "-c", code], input=given_in, text=True)
+    here = {s: propose(SPACE, s, "study", 13, 4, history) for s, history in histories.items()}
+    assert json.loads(printed.splitlines()[-1]) == here
+
+
+def test_proposals_are_plain_data(searched):
+    for trial in searched[1]:
+        assert json.loads(json.dumps(trial.parameters)) == trial.parameters
+
+
+# -- bounds ----------------------------------------------------------------------------------------------------------
+
+bounds = st.tuples(st.floats(-1e3, 1e3), st.floats(0.01, 1e3)).map(lambda b: Float(low=b[0], high=b[0] + b[1]))
+log_bounds = st.tuples(st.floats(1e-6, 1.0), st.floats(1.5, 1e6)).map(
+    lambda b: Float(low=b[0], high=b[0] * b[1], log=True)
+)
+whole = st.tuples(st.integers(1, 50), st.integers(1, 50), st.booleans()).map(
+    lambda b: Int(low=b[0], high=b[0] + b[1], log=b[2])
+)
+choices = st.lists(st.text("abc", min_size=1, max_size=3), min_size=1, max_size=4, unique=True).map(
+    lambda c: Categorical(choices=tuple(c))
+)
+spaces = st.dictionaries(
+    st.sampled_from(["loss.a", "loss.b", "miner.c", "lr"]), bounds | log_bounds | whole | choices, min_size=1
+)
+
+
+@settings(max_examples=60, deadline=None)
+@given(spaces, st.integers(0, 200), st.text("abc", max_size=3))
+def test_sobol_stays_within_bounds(space, number, name):
+    found = propose(space, "sobol", name, number, 1, [])
+    assert all(fits(space[path], value) for path, value in found.items()) and found.keys() == space.keys()
+
+
+@pytest.mark.parametrize(("sampler", "examples"), [("tpe", 8), ("gp", 4)])
+def test_models_stay_within_bounds(sampler, examples):
+    @settings(max_examples=examples, deadline=None, derandomize=True)
+    @given(spaces, st.lists(st.floats(0, 1), min_size=8, max_size=8))
+    def check(space, objectives):
+        history = [Trial(n, propose(space, "sobol", "s", n, 8, []), value) for n, value in enumerate(objectives)]
+        found = propose(space, sampler, "s", 8, 8, history)
+        assert all(fits(space[path], value) for path, value in found.items()) and found.keys() == space.keys()
+
+    check()
+
+
+def test_every_value_seen_in_a_search_is_within_bounds(searched):
+    for trial in searched[1]:
+        assert all(fits(SPACE[path], value) for path, value in trial.parameters.items())
+
+
+# -- worth doing -----------------------------------------------------------------------------------------------------
+
+
+def test_no_two_trials_are_the_same(searched):
+    proposed = [json.dumps(trial.parameters) for trial in searched[1]]
+    assert len(set(proposed)) == len(proposed)
+
+
+@pytest.mark.parametrize("sampler", MODELS)
+def test_trials_of_one_generation_differ_even_where_the_model_is_sure(sampler):
+    history = study(LINE, sampler, 16, 8, objective=lambda parameters: 1.0 - (parameters["x"] - 0.7) ** 2)
+    assert len({trial.parameters["x"] for trial in history[8:]}) == 8
+
+
+def test_the_first_trials_are_the_same_for_every_sampler_and_spread_out():
+    first = [[propose(LINE, sampler, "s", n, 1, [])["x"] for n in range(STARTUP_TRIALS)] for sampler in SAMPLERS]
+    assert first[0] == first[1] == first[2]
+    assert sorted(int(x * STARTUP_TRIALS) for x in first[0]) == list(range(STARTUP_TRIALS))
+
+
+@pytest.mark.parametrize("sampler", MODELS)
+def test_a_model_looks_where_it_is_good(sampler):
+    def near(kind):
+        history = study(LINE, kind, 24, 1, objective=lambda parameters: 1.0 - (parameters["x"] - 0.7) ** 2)
+        return sum(abs(trial.parameters["x"] - 0.7) < 0.1 for trial in history[STARTUP_TRIALS:])
+
+    # Sixteen even points have three or four there.
+    assert near("sobol") <= 4 < near(sampler)
+
+
+@pytest.mark.parametrize("sampler", SAMPLERS)
+@pytest.mark.parametrize("objective", [0.0, 0.5])
+def test_a_search_in_which_nothing_differs_goes_on(sampler, objective):
+    history = study(SPACE, sampler, 10, 2, objective=lambda parameters: objective)
+    assert len(history) == 10
+
+
+def test_seeds_differ_by_study_and_by_every_number():
+    seeds = [seed_of(study, *numbers) for study in "ab" for numbers in [(), (0,), (1,), (0, 1), (1, 0), (11,), (1, 1)]]
+    assert len(set(seeds)) == len(seeds) and all(0 <= seed < 2**32 for seed in seeds)

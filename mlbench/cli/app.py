@@ -40,9 +40,16 @@ def main() -> None:
     except typer.Exit as leave:
         code = leave.exit_code
     except typer.TyperException as error:
-        print(f"mlbench: error: {error}", file=sys.stderr)
+        print(_usage(error), file=sys.stderr)
         code = USAGE
     sys.exit(code or OK)
+
+
+def _usage(error: typer.TyperException) -> str:
+    context = getattr(error, "ctx", None)
+    if len(sys.argv) < 2:  # no verb: the message is the help
+        return str(error)
+    return f"mlbench: error: {error.format_message()} See `{context.command_path if context else 'mlbench'} --help`."
 
 
 def _interrupt(number: int, frame: FrameType | None) -> None:

@@ -14,20 +14,25 @@ def command(
 ) -> None:
     """List what is installed. Imports no component."""
     from mlbench.api.errors import ConfigError
-    from mlbench.registry.entries import KINDS, entries
+    from mlbench.registry.entries import KINDS
 
-    listings = {**dict.fromkeys(KINDS), "methods": None, "benchmarks": None}
+    listings = (*KINDS, "methods", "benchmarks")
     if kind and kind not in listings:
         raise ConfigError(f"ls: unknown kind {kind!r}; kinds: {', '.join(listings)}")
-    for name in [kind] if kind else list(listings):
-        if name in KINDS:
-            rows = [{"id": e.id, "distribution": e.distribution, "version": e.version} for e in entries(name)]
-        else:
-            rows = _named(name)
-        if as_json:
-            print(json.dumps(rows if kind else {name: rows}))
-        else:
-            _print(name, rows, single=bool(kind))
+    found = {name: _rows(name) for name in ([kind] if kind else listings)}
+    if as_json:
+        print(json.dumps(found[kind] if kind else found, indent=1))
+        return
+    for name, rows in found.items():
+        _print(name, rows, single=bool(kind))
+
+
+def _rows(kind: str) -> list[dict[str, str]]:
+    from mlbench.registry.entries import KINDS, entries
+
+    if kind in KINDS:
+        return [{"id": e.id, "distribution": e.distribution, "version": e.version} for e in entries(kind)]
+    return _named(kind)
 
 
 def _named(kind: str) -> list[dict[str, str]]:

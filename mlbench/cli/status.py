@@ -2,8 +2,12 @@
 
 import json
 from collections import Counter
+from typing import TYPE_CHECKING
 
 from mlbench.cli.options import AsJson, BenchmarkName, Overrides, StoreFolder
+
+if TYPE_CHECKING:
+    from mlbench.execution import Study
 
 
 def command(
@@ -16,6 +20,7 @@ def command(
     from mlbench.spec import load_benchmark
 
     study = open_study(load_benchmark(benchmark, set_ or []), store)
+    _check_plan(study)
     found = Counter((record.method, record.outcome) for record in study.store.records())
     rows = []
     for method in study.benchmark.methods:
@@ -30,3 +35,16 @@ def command(
     else:
         print(tabulate(rows, headers="keys"))
         print(f"\nstore: {study.store.path}")
+
+
+def _check_plan(study: "Study") -> None:
+    """Refuse to count the records of another plan as this one's."""
+    from mlbench.api.errors import StoreError
+    from mlbench.spec import digest
+
+    store = study.store
+    if (store.path / "store.json").exists() and store.header["digest"] != digest(study.recipe.identity()):
+        raise StoreError(
+            f"{store.path}: belongs to another plan; give the benchmark and --set that it was run with, "
+            f"or choose another --store"
+        )

@@ -1,9 +1,11 @@
 """Metrics of anybody's embeddings: from arrays, or from an ``.npz`` file."""
 
+import re
 import zipfile
+import zlib
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Literal, TypeAlias
+from typing import Any, Literal, TypeAlias
 
 import numpy as np
 import numpy.typing as npt
@@ -14,6 +16,14 @@ from torch import Tensor
 from mlbench.api.errors import DataError
 
 Array: TypeAlias = npt.ArrayLike | Tensor
+
+#: The kernel's names of the arguments, and those that users gave them by.
+_NAMES = {
+    "queries": "embeddings",
+    "query_labels": "labels",
+    "references": "gallery",
+    "reference_labels": "gallery_labels",
+}
 
 
 def evaluate(
@@ -45,18 +55,20 @@ def evaluate(
     >>> found.map_at_r, found.recall_at[1]
     (1.0, 1.0)
     """
-    query_ids, gallery_ids = _integer_labels(labels, gallery_labels)
     try:
+        queries = _floats(embeddings, "embeddings")
+        query_ids, gallery_ids = _integer_labels(labels, gallery_labels)
         return retrieval_metrics(
-            _floats(embeddings, "embeddings"),
-            query_ids,
+            queries,
+            query_ids.to(queries.device),
             None if gallery is None else _floats(gallery, "gallery"),
-            gallery_ids,
+            None if gallery_ids is None else gallery_ids.to(queries.device),
             recall_at=tuple(recall_at),
             distance=distance,
         )
     except ValueError as error:
-        raise DataError(f"evaluate: {error}") from None
+        text = re.sub(r"\w+", lambda word: _NAMES.get(word[0], word[0]), str(error))
+        raise DataError(f"evaluate: {text}") from None
 
 
 def evaluate_file(path: str | Path, recall_at: Sequence[int] = (1, 2, 4, 8)) -> RetrievalMetrics:
@@ -69,11 +81,10 @@ def evaluate_file(path: str | Path, recall_at: Sequence[int] = (1, 2, 4, 8)) -> 
         DataError: If the file is missing, is no ``.npz``, lacks an array or holds pickled objects.
     """
     try:
-        with np.load(path, allow_pickle=False) as file:
-            arrays = {name: file[name] for name in file.files}
+        arrays = _arrays(path)
     except FileNotFoundError:
         raise DataError(f"{path}: no such file") from None
-    except (OSError, ValueError, zipfile.BadZipFile, AttributeError) as error:
+    except (OSError, ValueError, EOFError, zipfile.BadZipFile, zlib.error) as error:
         raise DataError(f"{path}: not an .npz of plain arrays ({error}); write it with numpy.savez") from None
     missing = [name for name in ("embeddings", "labels") if name not in arrays]
     if missing:
@@ -92,22 +103,45 @@ def evaluate_file(path: str | Path, recall_at: Sequence[int] = (1, 2, 4, 8)) -> 
         raise DataError(f"{path}: {error}") from None
 
 
+def _arrays(path: str | Path) -> dict[str, npt.NDArray[Any]]:
+    # Opened here: numpy leaves a file open that turns out to be no archive.
+    with open(path, "rb") as stream:
+        file = np.load(stream, allow_pickle=False)
+        if not isinstance(file, np.lib.npyio.NpzFile):
+            raise ValueError("a single array, an .npy file")
+        return {name: file[name] for name in file.files}
+
+
 def _floats(values: Array, name: str) -> Tensor:
-    tensor = values if isinstance(values, Tensor) else torch.from_numpy(np.ascontiguousarray(np.asarray(values)))
+    tensor = values if isinstance(values, Tensor) else _tensor(np.asarray(values), name)
     if not tensor.dtype.is_floating_point:
         raise DataError(f"evaluate: {name} must be real numbers, got {tensor.dtype}")
     return tensor
 
 
+def _tensor(array: npt.NDArray[Any], name: str) -> Tensor:
+    if array.dtype.kind != "f" or array.itemsize > 8:
+        raise DataError(f"evaluate: {name} must be real numbers of at most 64 bits, got {array.dtype}")
+    # Copied where torch would not take it: memory-mapped for reading, reversed, of the other byte order.
+    native = array.dtype.newbyteorder("=")
+    return torch.from_numpy(np.require(array, native, ["C_CONTIGUOUS", "WRITEABLE"]))
+
+
 def _integer_labels(labels: Array, gallery_labels: Array | None) -> tuple[Tensor, Tensor | None]:
     """Labels of any kind as integers, the same integer for the same label on both sides."""
-    left = np.asarray(labels)
-    right = left[:0] if gallery_labels is None else np.asarray(gallery_labels)
-    for name, side in (("labels", left), ("gallery_labels", right)):
-        if side.ndim != 1:
-            raise DataError(f"evaluate: {name} must be one-dimensional, got shape {side.shape}")
-        if side.dtype.kind not in "iubUS":
-            raise DataError(f"evaluate: {name} must be integers or strings, got {side.dtype}")
+    left = _names(labels, "labels")
+    right = left[:0] if gallery_labels is None else _names(gallery_labels, "gallery_labels")
     _, ids = np.unique(np.concatenate([left, right]), return_inverse=True)
     both = torch.from_numpy(ids.astype(np.int64))
     return both[: len(left)], None if gallery_labels is None else both[len(left) :]
+
+
+def _names(labels: Array, name: str) -> npt.NDArray[Any]:
+    array = np.asarray(labels.cpu() if isinstance(labels, Tensor) else labels)
+    if array.dtype.kind == "O":  # a column of a data frame
+        array = np.asarray(array.tolist())
+    if array.ndim != 1:
+        raise DataError(f"evaluate: {name} must be one-dimensional, got shape {array.shape}")
+    if array.dtype.kind not in "iubUS":
+        raise DataError(f"evaluate: {name} must be integers or strings, got {array.dtype}")
+    return array

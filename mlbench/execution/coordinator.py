@@ -70,6 +70,7 @@ class _Coordinator:
                     if self.running:
                         for message in pool.news():
                             self._hear(message)
+        self._set_superseded_aside()
         self.watch.end(self.summary)
         return self.summary
 
@@ -124,6 +125,15 @@ class _Coordinator:
             raise errors.StoreError(f"{job.key}: its record vanished from {self.study.store.path}")
         self._finished(job, record, self.summary.done)
 
+    def _set_superseded_aside(self) -> None:
+        """Keep one record for each job: a failure that is retried can lead the search to other runs than before."""
+        methods = {method.name for method in self.study.benchmark.methods}
+        current = {outcome.run for outcome in self.outcomes.values()}
+        for record in list(self.study.store.records()):
+            stale = record.method in methods and record.run not in current
+            if stale and self.study.store.folder(record.run).exists():  # else it is packed, and not ours to move
+                self.study.store.forget(record)
+
     def _finished(self, job: Job, record: Record, kept: list[str]) -> None:
         self.outcomes[job.key] = Outcome(record.run, record.score)
         if record.outcome == "completed":
@@ -132,7 +142,8 @@ class _Coordinator:
                 job.key, record.score, record.cost.get("seconds", 0.0), cached=kept is self.summary.cached
             )
         else:
-            self._failed(job, f"{record.outcome}: {(record.error or '').splitlines()[0]}")
+            reason = (record.error or "").partition("\n")[0]
+            self._failed(job, f"{record.outcome}: {reason}")
 
     def _failed(self, job: Job, reason: str) -> None:
         self.outcomes.setdefault(job.key, Outcome("", None))
@@ -143,10 +154,11 @@ class _Coordinator:
 @contextmanager
 def _pool(study: Study, jobs: int) -> Iterator[Pool]:
     benchmark = study.benchmark
-    context = Context(str(study.store.path), as_table(benchmark.dataset), benchmark.runtime.device)
+    device, threads = benchmark.runtime.device, benchmark.training.threads
+    context = Context(str(study.store.path), as_table(benchmark.dataset), device, threads)
     workers = benchmark.runtime.workers
     if workers is None:
-        workers = max(1, available_cores() // benchmark.training.threads) if context.device == "cpu" else 1
+        workers = max(1, available_cores() // threads) if device == "cpu" else 1
     pool: Pool = LocalProcesses(context, min(workers, jobs)) if workers else InProcess(context)
     try:
         yield pool

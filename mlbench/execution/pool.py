@@ -9,6 +9,7 @@ import subprocess
 import sys
 import threading
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any, Protocol
 
@@ -137,8 +138,9 @@ class LocalProcesses:
 
     def _listen(self, slot: _Slot) -> None:
         assert slot.process.stdout is not None
-        for line in slot.process.stdout:
-            self._heard.put((slot, Message(**json.loads(line))))
+        with slot.process.stdout as lines, suppress(ValueError):  # a line cut off by the worker's death
+            for line in lines:
+                self._heard.put((slot, Message(**json.loads(line))))
         self._heard.put((slot, Message("died", "", slot.process.wait())))
 
 

@@ -33,12 +33,21 @@ class Context:
     store: str
     dataset: Mapping[str, Any]
     device: str
+    threads: int = 1
 
 
 class Worker:
-    """Holds the dataset and runs jobs on it."""
+    """Holds the dataset and runs jobs on it.
+
+    Raises:
+        ConfigError: If there is no such device here.
+        DataError: If the dataset is missing or damaged.
+    """
 
     def __init__(self, context: Context) -> None:
+        _check_device(context.device)
+        # Tests too: how a sum is split over threads shows in its last bits, and a resumed run may begin with a test.
+        torch.set_num_threads(context.threads)
         self.context = context
         self.store = Store(context.store)
         self.dataset: Dataset = resolve("datasets", context.dataset, "dataset").build()
@@ -141,6 +150,15 @@ class Worker:
                 f"{request['dataset']['id']}: its content changed since the plan was made; "
                 f"restore it, or give the command again to plan for the new content in another store"
             )
+
+
+def _check_device(device: str) -> None:
+    """Refuse a device before any job is recorded as failed because of it."""
+    try:
+        torch.empty(0, device=device)
+    except (RuntimeError, AssertionError) as error:
+        reason = str(error).partition("\n")[0]
+        raise ConfigError(f"runtime.device: {device!r} cannot be used here ({reason}); try --device cpu") from None
 
 
 def _provenance(request: Mapping[str, Any]) -> list[dict[str, str]]:

@@ -8,6 +8,7 @@ from typing import Any
 import pandas as pd
 from tabulate import tabulate
 
+from mlbench.api.errors import StoreError
 from mlbench.leaderboard.tables import FORMS, cost_frame, leaderboard_frame, metric_names
 from mlbench.store import Store
 from mlbench.store.atomic import write_text
@@ -32,8 +33,7 @@ def write_leaderboard(store: Store, folder: str | Path) -> list[Path]:
         "cost.md": cost_markdown(store, cost),
         "cost.csv": _csv(cost),
     }
-    target = Path(folder)
-    target.mkdir(parents=True, exist_ok=True)
+    target = _made(Path(folder))
     for name, text in texts.items():
         write_text(target / name, text)
     return [target / name for name in texts]
@@ -44,12 +44,19 @@ def publish(store: Store, folder: str | Path) -> list[Path]:
 
     Models and events stay behind.
     """
-    target = Path(folder)
-    target.mkdir(parents=True, exist_ok=True)
+    target = _made(Path(folder))
     write_text(target / "store.json", json.dumps(store.header, indent=1, sort_keys=True, ensure_ascii=False) + "\n")
     write_text(target / "records.jsonl", "".join(record.to_json() + "\n" for record in store.records()))
     published = [target / "store.json", target / "records.jsonl"]
     return published + write_leaderboard(Store(target), target)
+
+
+def _made(folder: Path) -> Path:
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise StoreError(f"{folder}: cannot be made: {error.strerror}; choose another folder") from None
+    return folder
 
 
 def leaderboard_markdown(store: Store, frame: pd.DataFrame) -> str:

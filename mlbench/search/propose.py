@@ -34,17 +34,25 @@ def propose(
     seen = sorted((trial for trial in history if trial.number < first), key=lambda trial: trial.number)
     ordered = dict(sorted(space.items()))
     if sampler == "sobol" or first < STARTUP_TRIALS:
-        point = sobol_point(len(ordered), number, seed_of(study))
-        return {path: dimension.at(float(u)) for (path, dimension), u in zip(ordered.items(), point, strict=True)}
+        return _even(ordered, study, number)
     from mlbench.search.model_based import ask
 
-    if number > first:
+    expected = sum(trial.objective for trial in seen) / len(seen)
+    pending: list[Trial] = []
+    for each in range(first, number + 1):
         # A stand-in result for each earlier trial of the generation keeps the model from proposing one point twice.
-        expected = sum(trial.objective for trial in seen) / len(seen)
-        for earlier in range(first, number):
-            pending = ask(ordered, sampler, seed_of(study, earlier), seen)
-            seen = [*seen, Trial(earlier, pending, expected)]
-    return ask(ordered, sampler, seed_of(study, number), seen)
+        # Where it is so sure that it does, the trial is better spent elsewhere.
+        asked = ask(ordered, sampler, seed_of(study, each), [*seen, *pending])
+        if any(asked == trial.parameters for trial in pending):
+            asked = _even(ordered, study, each)
+        pending.append(Trial(each, asked, expected))
+    return pending[-1].parameters
+
+
+def _even(space: Space, study: str, number: int) -> dict[str, Value]:
+    """A point that no result has a say in."""
+    point = sobol_point(len(space), number, seed_of(study))
+    return {path: dimension.at(float(u)) for (path, dimension), u in zip(space.items(), point, strict=True)}
 
 
 def seed_of(study: str, *parts: int) -> int:

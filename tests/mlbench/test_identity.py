@@ -203,8 +203,7 @@ def test_a_field_that_cannot_does_not(path):
 
 @pytest.mark.parametrize("path", [path for path in CHANGES if "methods." not in path and path not in OF_THE_STUDY])
 def test_a_training_is_another_one_when_anything_it_depends_on_changes(path):
-    folds = {"folds": 2}.get(path)
-    job = PLAIN if folds is None else Job("Plain", "reproduction", 2, 1, ())
+    job = Job("Plain", "reproduction", 2, 1, ()) if path == "folds" else PLAIN
     assert digest(request(changed(path, CHANGES[path]), job)) != digest(request(load_benchmark(FULL), job))
 
 
@@ -223,9 +222,8 @@ def test_another_content_of_the_data_is_another_run(change):
 
 
 def test_runs_of_other_numbers_folds_and_roles_are_other_runs():
-    jobs = [
-        Job("Plain", role, number, fold, ()) for role in ("reproduction",) for number in (0, 1) for fold in range(4)
-    ]
+    jobs = [Job("Plain", "reproduction", number, fold, ()) for number in (0, 1) for fold in range(4)]
+    jobs += [Job("Searched", "trial", 0, fold, ()) for fold in range(4)]
     assert len({digest(request(load_benchmark(FULL), job)) for job in jobs}) == len(jobs)
 
 
@@ -287,11 +285,11 @@ def test_what_has_no_json_form_has_no_digest(value):
         digest(value)
 
 
+TEXT = st.text(st.characters(codec="utf-8"), max_size=3)
+LEAVES = st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False, allow_infinity=False) | TEXT
 PLAIN_DATA = st.recursive(
-    st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False, allow_infinity=False) | st.text(st.characters(codec="utf-8")),
-    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(st.characters(codec="utf-8"), max_size=3), inner, max_size=3),
-    max_leaves=8,
-)  # fmt: skip
+    LEAVES, lambda inner: st.lists(inner, max_size=3) | st.dictionaries(TEXT, inner, max_size=3), max_leaves=8
+)
 
 
 @given(PLAIN_DATA)
@@ -299,6 +297,6 @@ def test_canonical_json_survives_a_round_trip(value):
     assert canonical_json(json.loads(canonical_json(value))) == canonical_json(value)
 
 
-@given(st.dictionaries(st.text(st.characters(codec="utf-8"), max_size=3), st.integers(), min_size=2, max_size=5))
+@given(st.dictionaries(TEXT, st.integers(), min_size=2, max_size=5))
 def test_the_order_of_keys_does_not_count(table):
     assert digest(dict(reversed(table.items()))) == digest(table)

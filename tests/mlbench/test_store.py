@@ -241,7 +241,7 @@ def test_another_recipe_is_refused_by_the_field_that_differs(store):
 
 
 def test_a_recipe_with_many_differences_names_some_and_counts_the_rest(store):
-    with pytest.raises(StoreError, match="; and 1 more"):
+    with pytest.raises(StoreError, match="; and 2 more"):
         store.claim({}, METHODS, {})
 
 
@@ -273,7 +273,7 @@ def test_an_empty_folder_is_taken(tmp_path):
 
 
 def test_no_store_is_told_apart_from_a_damaged_one(tmp_path):
-    with pytest.raises(StoreError, match="no store here.*`mlbench run` makes one"):
+    with pytest.raises(StoreError, match=r"no store here.*`mlbench run` makes one"):
         _ = Store(tmp_path / "nowhere").header
 
 

@@ -23,7 +23,7 @@ from .positives import ENTRY_BYTES, Positives
 _RUN = 32
 _PROBES = (64, 1024)  # references of the first looks
 _TILE = 1 << 20  # elements of a tile: what a shared cache holds
-_WIDTH = 4096
+_WIDTH = 8192  # columns of a rectangle: all references of a small problem, so that one look fills all ranks
 _SMALL = 8192  # up to here whole tiles seen once, by rows, are faster than half of them seen twice
 _BATCH = 1 << 20  # scores looked at closely together
 _TILE_BYTES = 16  # per element of a tile, its share of everything that is proportional to it

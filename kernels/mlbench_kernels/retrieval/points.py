@@ -127,8 +127,9 @@ def exact_scores(queries: Points, rows: Tensor, references: Points, columns: Ten
     size = _rows(queries.source)
     for out, row, column in zip(result.split(size), rows.split(size), columns.split(size), strict=True):
         i, j = queries.index[row], references.index[column]
-        a = queries.source[i].double() / queries.scale[i, None]
-        b = references.source[j].double() / references.scale[j, None]
+        a, b = queries.source[i].double(), references.source[j].double()
+        if queries.cosine:
+            a, b = a / queries.scale[i, None], b / references.scale[j, None]
         # Differences also for the cosine: between rows that are almost parallel a product would lose all digits.
         out.copy_(-(a - b).square().sum(dim=1))
         if queries.cosine:

@@ -20,7 +20,7 @@ check: .venv/.installed-dev  ## style, types, import directions
 	$(BIN)/lint-imports --no-cache
 
 perf: .venv/.installed-dev  ## benchmarks, each beside its peer; minutes
-	$(BIN)/python -m pytest tests/perf/bench_*.py --benchmark-only --benchmark-disable-gc -s
+	$(BIN)/python -m pytest tests/perf/bench_*.py -s
 
 .venv/.installed: $(SOURCES)
 	test -x $(BIN)/python || $(PYTHON) -m venv .venv

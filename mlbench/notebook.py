@@ -52,11 +52,12 @@ def run(
         MlbenchError: With a message for the user; see `mlbench.api.errors`.
         KeyboardInterrupt: The same call resumes.
 
+    >>> import mlbench
     >>> from tempfile import TemporaryDirectory
     >>> with TemporaryDirectory() as folder:
-    ...     result = run("smoke", store=folder)
-    ...     list(result.leaderboard.method)
-    ['Untrained']
+    ...     result = mlbench.run("smoke", store=folder)
+    ...     result.summary.failed, list(mlbench.leaderboard(folder).method)
+    ({}, ['Untrained'])
     """
     study = open_study(load_benchmark(benchmark, overrides), store)
     study.claim()

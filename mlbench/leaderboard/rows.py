@@ -63,17 +63,21 @@ def rows_of(store: Store) -> list[Row]:
 def _row(name: str, records: list[Record], method: dict[str, Any]) -> Row:
     done = sorted((r for r in records if r.outcome == "completed"), key=lambda r: (r.role, r.number, r.run))
     row = Row(name, runs=len(records), failures=len(records) - len(done))
-    tests = [record for record in done if record.role == "test"]
+    trials = [record for record in records if record.role == "trial"]
+    scores = _scores(trials)
+    row.trials = len(scores)
+    row.best_trial = max(scores.values(), default=None)
+    searched = sorted(method.get("search", {}))
+    best = [record for record in trials if scores[record.number] == row.best_trial]
+    row.hyperparameters = _values(min(best, key=lambda record: record.number), searched) if best else {}
+    # Where runs were done again, another trial may have become the best: only its reproductions count.
+    reproductions = [r for r in records if r.role == "reproduction" and _values(r, searched) == row.hyperparameters]
+    row.validation = list(_scores(reproductions).values())
+    models = {record.run for record in reproductions}
+    tests = [record for record in done if record.role == "test" and models.issuperset(record.request["models"])]
     row.separated = [_mean_of(record.results["separated"]) for record in tests]
     row.concatenated = [record.results["concatenated"] for record in tests]
     row.images = sum(int(record.results.get("images", 0)) for record in done)
-    scores = _scores([record for record in records if record.role == "trial"])
-    row.trials = len(scores)
-    row.best_trial = max(scores.values(), default=None)
-    reproductions = [record for record in records if record.role == "reproduction"]
-    row.validation = list(_scores(reproductions).values())
-    if reproductions:
-        row.hyperparameters = {path: _at(reproductions[0].request, path) for path in sorted(method.get("search", {}))}
     row.cost = _cost(records)
     return row
 
@@ -88,6 +92,10 @@ def _scores(records: Iterable[Record]) -> dict[int, float]:
 
 def _mean_of(results: list[dict[str, float]]) -> dict[str, float]:
     return {metric: fmean(result[metric] for result in results) for metric in results[0]}
+
+
+def _values(record: Record, paths: list[str]) -> dict[str, Any]:
+    return {path: _at(record.request, path) for path in paths}
 
 
 def _at(request: dict[str, Any], path: str) -> Any:

@@ -51,6 +51,12 @@ class Transforms(Table):
     mean: Channels = result((0.485, 0.456, 0.406))
     std: Channels = result((0.229, 0.224, 0.225))
 
+    @field_validator("crop", "affine", mode="before")
+    @classmethod
+    def _switched_off(cls, value: object) -> object:
+        """``crop = false`` takes back what an extended benchmark says; TOML has no null."""
+        return None if value is False else value
+
     @field_validator("std")
     @classmethod
     def _positive(cls, value: tuple[float, ...]) -> tuple[float, ...]:

@@ -4,20 +4,15 @@ Run by hand, on an idle machine:
 
     OMP_NUM_THREADS=2 pytest tests/perf/bench_retrieval.py -s
 
-Every measurement is one call in a fresh process, so that peak memory belongs to one contestant; the contestants take
-turns, so that a change of the machine's speed hits both. The last test prints medians. Nothing asserts a time.
+Nothing asserts a time; that both find the same numbers is asserted.
 """
 
-import json
 import os
-import resource
-import statistics
-import subprocess
 import sys
-import time
-from collections import defaultdict
 
 import pytest
+
+from mlbench.perf import as_table, measured, report, take_turns
 
 # name: (queries, classes, smallest class, largest class, noise of the clusters)
 PROBLEMS = {
@@ -26,9 +21,7 @@ PROBLEMS = {
     "CUB-size, trained": (5_924, 100, 41, 60, 2.5),
     "CUB-size, untrained": (5_924, 100, 41, 60, 100.0),
 }
-CONTESTANTS = ("mlbench_kernels", "pml + faiss-cpu")
 ROUNDS = int(os.environ.get("MLBENCH_BENCH_ROUNDS", "3"))
-RESULTS = defaultdict(list)
 
 
 def make(queries, classes, smallest, largest, noise):
@@ -60,40 +53,20 @@ def theirs(embeddings, labels):
     return calculator.get_accuracy(embeddings, labels)["mean_average_precision_at_r"]
 
 
-def peak() -> int:
-    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
+CONTESTANTS = {"mlbench_kernels": ours, "pytorch-metric-learning + faiss-cpu": theirs}
 
 
-def measure(contestant: str, problem: str) -> dict[str, float]:
-    """In this process: time and memory above the inputs of one call, after a small one that loads everything."""
-    call = ours if contestant == CONTESTANTS[0] else theirs
-    call(*make(640, 32, 20, 20, 1.0))
-    inputs = make(*PROBLEMS[problem])
-    before, start = peak(), time.perf_counter()
-    value = call(*inputs)
-    return {"seconds": time.perf_counter() - start, "bytes": peak() - before, "map_at_r": value}
-
-
-@pytest.mark.filterwarnings("ignore")
-@pytest.mark.parametrize("turn", range(ROUNDS))
 @pytest.mark.parametrize("problem", PROBLEMS)
-def test_take_turns(problem, turn):
-    for contestant in CONTESTANTS:
-        command = [sys.executable, __file__, contestant, problem]
-        answer = subprocess.run(command, capture_output=True, text=True, check=True).stdout
-        RESULTS[problem, contestant].append(json.loads(answer.splitlines()[-1]))
-    values = [RESULTS[problem, contestant][-1]["map_at_r"] for contestant in CONTESTANTS]
+def test_retrieval(problem):
+    found = take_turns({name: [__file__, name, problem] for name in CONTESTANTS}, ROUNDS)
+    print("\n" + as_table({problem: found}))
+    values = [runs[0].value for runs in found.values()]
     assert values[0] == pytest.approx(values[1], abs=1e-5)
 
 
-def test_print_table():
-    print(f"\n| problem | contestant | median s | peak MiB above inputs | MAP@R |  ({ROUNDS} rounds)")
-    print("|---|---|---|---|---|")
-    for (problem, contestant), runs in RESULTS.items():
-        seconds = statistics.median(run["seconds"] for run in runs)
-        memory = max(run["bytes"] for run in runs) / 2**20
-        print(f"| {problem} | {contestant} | {seconds:.2f} | {memory:.0f} | {runs[0]['map_at_r']:.6f} |")
-
-
 if __name__ == "__main__":
-    print(json.dumps(measure(*sys.argv[1:])))
+    contestant, problem = sys.argv[1:]
+    call = CONTESTANTS[contestant]
+    call(*make(640, 32, 20, 20, 1.0))  # loads and warms up everything
+    inputs = make(*PROBLEMS[problem])
+    report(measured(lambda: call(*inputs)))

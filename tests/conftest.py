@@ -1,4 +1,4 @@
-"""What tests of several rooms share: a benchmark of seconds, the command line, and a package of losses that misbehave."""
+"""What tests of several rooms share: a benchmark of seconds, the command line, a package of losses that misbehave."""
 
 import json
 import os
@@ -76,12 +76,12 @@ class Refuses(TripletMarginLoss):
 
 @pytest.fixture(scope="session")
 def tiny():
-    """Make a benchmark's tables; a table given changes only what it names."""
+    """Make a benchmark's tables; a table given changes only what it names, another component replaces."""
 
     def make(*methods, **change):
         tables = TINY | ({"methods": list(methods)} if methods else {})
-        merged = {name: {**tables[name], **value} for name, value in change.items() if isinstance(value, dict)}
-        return tables | change | merged
+        parts = {name for name, value in change.items() if isinstance(value, dict) and "id" not in value}
+        return tables | change | {name: tables[name] | change[name] for name in parts}
 
     return make
 

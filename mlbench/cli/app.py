@@ -30,7 +30,9 @@ def main() -> None:
     """Entry point of the console script."""
     signal.signal(signal.SIGTERM, _interrupt)
     try:
-        code = app(standalone_mode=False)
+        code = app(prog_name="mlbench", standalone_mode=False)
+        if code == 130:  # Typer's own answer to an interruption
+            raise KeyboardInterrupt
     except MlbenchError as error:
         print(f"mlbench: error: {error}", file=sys.stderr)
         code = USAGE

@@ -109,6 +109,7 @@ class LocalProcesses:
         """Wait until a worker says something or dies."""
         slot, message = self._heard.get()
         if message.kind == "died":
+            _bury(slot)
             self._slots[self._slots.index(slot)] = self._start()
             return [Message("died", slot.job, message.content)] if slot.job else []
         if message.kind != "told":
@@ -120,7 +121,7 @@ class LocalProcesses:
         for slot in self._slots:
             slot.process.kill()
         for slot in self._slots:
-            slot.process.wait()
+            _bury(slot)
 
     def _start(self) -> _Slot:
         command = [sys.executable, "-m", "mlbench.execution.serve"]
@@ -148,3 +149,11 @@ def _send(slot: _Slot, message: Mapping[str, Any]) -> None:
     assert slot.process.stdin is not None
     slot.process.stdin.write(json.dumps(message) + "\n")
     slot.process.stdin.flush()
+
+
+def _bury(slot: _Slot) -> None:
+    """Wait for a process that is ending and give its pipe back; its reader closes the other one."""
+    assert slot.process.stdin is not None
+    slot.process.wait()
+    with suppress(OSError):  # what was still on its way to it
+        slot.process.stdin.close()

@@ -102,9 +102,9 @@ class Events(Watch):
 class Lines(Watch):
     """Plain lines for logs: every failure, and now and then how far things are."""
 
-    def __init__(self, out: TextIO = sys.stderr) -> None:
+    def __init__(self, out: TextIO | None = None) -> None:
         super().__init__()
-        self._out = out
+        self._out = out or sys.stderr
         self._last = 0.0
 
     def begin(self, total: int, closed: int) -> None:

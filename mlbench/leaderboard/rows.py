@@ -83,11 +83,15 @@ def _row(name: str, records: list[Record], method: dict[str, Any]) -> Row:
 
 
 def _scores(records: Iterable[Record]) -> dict[int, float]:
-    """Mean over the folds of the best validation MAP@R, by number; a failed training counts 0."""
+    """Mean over the folds of the best validation MAP@R, by number; a failed training counts 0.
+
+    Added up fold by fold, as the protocol does: of two trials that are equal but for rounding, it must be the same that
+    is the best one here and there.
+    """
     folds: dict[int, list[float]] = {}
-    for record in records:
+    for record in sorted(records, key=lambda record: (record.number, record.request["job"]["fold"], record.run)):
         folds.setdefault(record.number, []).append(record.score or 0.0)
-    return {number: fmean(sorted(scores)) for number, scores in sorted(folds.items())}
+    return {number: sum(scores) / len(scores) for number, scores in folds.items()}
 
 
 def _mean_of(results: list[dict[str, float]]) -> dict[str, float]:

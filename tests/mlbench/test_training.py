@@ -246,5 +246,5 @@ def test_a_loss_that_is_not_finite_ends_the_training(prepared, views, value):
 def test_embeddings_that_are_not_finite_end_the_training(prepared, views):
     loss = Loss(lambda embeddings: (0.0 * embeddings).sum().sqrt())  # finite, but its gradient is not
     setup = prepared(TRIPLET, training={"iterations_per_epoch": 1})
-    with pytest.raises(Diverged, match="^embeddings are not finite at epoch 1$"):
+    with pytest.raises(Diverged, match=r"^embeddings are not finite at epoch 1$"):
         trained(dataclasses.replace(setup, loss=loss), views)

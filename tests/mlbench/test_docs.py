@@ -1,0 +1,88 @@
+"""What README and docs tell the reader to type must work."""
+
+import re
+import sys
+import tomllib
+from pathlib import Path
+
+import pytest
+
+from mlbench.registry import entries
+from mlbench.spec import load_benchmark
+from mlbench.testing import check_component
+
+ROOT = Path(__file__).parents[2]
+PAGES = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *sorted((ROOT / "docs").glob("*.md"))]
+
+
+def blocks(page, language):
+    return re.findall(rf"^```{language}\n(.*?)^```", page.read_text(encoding="utf-8"), flags=re.S | re.M)
+
+
+def test_the_benchmark_of_the_readme_loads(tmp_path):
+    (block,) = blocks(ROOT / "README.md", "toml")
+    file = tmp_path / "mine.toml"
+    file.write_text(block, encoding="utf-8")
+    benchmark = load_benchmark(file)
+    assert [method.name for method in benchmark.methods] == ["Contrastive", "Triplet hard", "Untrained", "Circle"]
+    assert benchmark.dataset.arguments == {"path": "photos"}
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+def test_every_make_target_and_every_verb_exists(page):
+    from mlbench.cli.app import app
+
+    text = page.read_text(encoding="utf-8")
+    targets = set(re.findall(r"^([a-z]+):", (ROOT / "Makefile").read_text(encoding="utf-8"), flags=re.M))
+    verbs = {command.name for command in app.registered_commands}
+    assert set(re.findall(r"\bmake ([a-z]+)\b(?= |`|$|\))", "\n".join(code_of(text)))) <= targets
+    assert set(re.findall(r"^(?:`)?mlbench ([a-z]+)", "\n".join(code_of(text)), flags=re.M)) <= verbs
+
+
+def code_of(text):
+    """Fenced blocks and inline code of a page."""
+    fenced = re.findall(r"^```[a-z]*\n(.*?)^```", text, flags=re.S | re.M)
+    return [*fenced, *re.findall(r"`([^`\n]+)`", re.sub(r"^```.*?^```", "", text, flags=re.S | re.M))]
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+def test_every_link_within_the_repository_leads_somewhere(page):
+    for target in re.findall(r"\]\((?!https?:)([^)#]+)", page.read_text(encoding="utf-8")):
+        assert (page.parent / target).exists(), target
+
+
+def test_the_plugin_of_the_guide_conforms_and_runs(tmp_path, monkeypatch, tiny):
+    import mlbench
+
+    package, benchmark = blocks(ROOT / "docs" / "plugins.md", "toml")
+    (source,) = blocks(ROOT / "docs" / "plugins.md", "python")
+    project = tomllib.loads(package)["project"]
+    info = tmp_path / "acme_losses-0.1.0.dist-info"
+    info.mkdir()
+    (info / "METADATA").write_text(f"Metadata-Version: 2.1\nName: {project['name']}\nVersion: {project['version']}\n")
+    points = project["entry-points"]["mlbench.losses"]
+    (info / "entry_points.txt").write_text(
+        "\n".join(["[mlbench.losses]", *(f"{name} = {target}" for name, target in points.items())]) + "\n"
+    )
+    (tmp_path / "acme_losses.py").write_text(source)
+    monkeypatch.syspath_prepend(tmp_path)
+    entries.cache_clear()
+    try:
+        checks = check_component("losses", "acme-losses/cosine-hinge")
+        assert [check for check in checks if check.status != "passed"] == []
+        method = tomllib.loads(benchmark)["methods"][0]
+        result = mlbench.run(tiny(method), store=tmp_path / "store")
+        assert result.summary.failed == {}
+        assert list(result.leaderboard.method) == ["Cosine hinge"]
+    finally:
+        monkeypatch.undo()
+        sys.modules.pop("acme_losses", None)
+        entries.cache_clear()
+
+
+def test_the_table_of_the_readme_is_the_committed_leaderboard():
+    text = (ROOT / "README.md").read_text(encoding="utf-8")
+    shown = re.search(r"<!-- glyphs leaderboard: begin -->\n(.*?)<!-- glyphs leaderboard: end -->", text, flags=re.S)
+    committed = (ROOT / "leaderboards/reality-check/glyphs/leaderboard.md").read_text(encoding="utf-8")
+    separated = re.search(r"## Separated[^\n]*\n\n(.*?)\n\n## ", committed, flags=re.S)
+    assert shown[1].strip() == separated[1].strip()

@@ -60,7 +60,6 @@ def run(
     ({}, ['Untrained'])
     """
     study = open_study(load_benchmark(benchmark, overrides), store)
-    study.claim()
     events = Events(study.store.path / "events.jsonl", watch or Watch())
     summary = run_plan(study, events, retry_failed=retry_failed)
     write_leaderboard(study.store, study.store.path)

@@ -28,7 +28,6 @@ class EmbeddingModel(nn.Module):
         trunk: The trunk.
         embedder: The linear layer ``features -> E``.
         embedding_size: E.
-        embedding_size: E.
 
     Raises:
         ConfigError: If the trunk states no ``features``, or a size is not positive.
@@ -44,7 +43,6 @@ class EmbeddingModel(nn.Module):
             raise ConfigError(f"embedding_size = {embedding_size}: must be at least 1")
         self.trunk = trunk
         self.embedder = nn.Linear(features, embedding_size)
-        self.embedding_size = embedding_size
         self.embedding_size = embedding_size
         self.freeze_batchnorm = freeze_batchnorm
         self.train(self.training)

@@ -9,8 +9,10 @@ from collections.abc import Mapping
 from functools import cached_property
 from typing import Any, ClassVar
 
+from mlbench.api.errors import ConfigError
 from mlbench.api.info import ComponentInfo
 from mlbench.api.space import Value
+from mlbench.data.samplers import MPerClass
 from mlbench.data.splits import ClassSplits, mlrc_splits
 from mlbench.protocols.job import Job, Outcome, Plan, Role
 from mlbench.protocols.recipe import Recipe, check_method, resolve_method, space_of, with_parameters
@@ -40,6 +42,17 @@ class RealityCheck:
         self.splits: ClassSplits = mlrc_splits(recipe.dataset.classes, recipe.benchmark.folds)
         for index, method in enumerate(recipe.benchmark.methods):
             check_method(method, f"methods[{index}]")
+            self._check_batches(method, f"methods[{index}]")
+
+    def _check_batches(self, method: Method, where: str) -> None:
+        """Refuse batches that the training classes cannot fill, before anything runs."""
+        if method.loss is None:
+            return
+        classes = range(min(len(fold.train) for fold in self.splits.folds))
+        try:
+            MPerClass(self.recipe.benchmark.training.batch_size, method.samples_per_class).batches(classes, seed=0)
+        except ConfigError as error:
+            raise ConfigError(f"{where} ({method.name}): {error}") from None
 
     def plan(self) -> Plan:
         """Trials, then reproductions, then one test for every reproduction, method by method."""

@@ -312,11 +312,9 @@ def test_what_a_failed_trial_led_to_does_not_count_once_it_was_retried(tiny, tmp
 
 
 def test_a_device_that_is_not_there_is_refused_before_anything_is_recorded(tiny, tmp_path):
-    for workers in (0, 1):
-        benchmark = tiny(runtime={"workers": workers, "device": "tpu9"})
-        with pytest.raises(ConfigError, match=r"runtime\.device: 'tpu9' cannot be used here .*--device"):
-            mlbench.run(benchmark, store=tmp_path / "store")
-        assert list(Store(tmp_path / "store").records()) == []
+    with pytest.raises(ConfigError, match=r"runtime\.device: 'tpu9' cannot be used here .*--device"):
+        mlbench.run(tiny(runtime={"device": "tpu9", "workers": 0}), store=tmp_path / "store")
+    assert list(Store(tmp_path / "store").records()) == []
 
 
 def test_data_that_changed_since_the_plan_was_made_stop_the_run(tiny, tmp_path):

@@ -411,3 +411,13 @@ def test_a_worker_refuses_data_that_is_not_what_was_planned_for(worker):
         with pytest.raises(DataError, match=said):
             worker.run(request | change, lambda told: None)
     assert not asked
+
+
+@pytest.mark.parametrize(("size", "m", "reason"), [(8, 3, "not a positive multiple"), (64, 1, "needs 64 classes")])
+def test_a_batch_that_the_classes_cannot_fill_is_refused_before_anything_runs(tiny, size, m, reason):
+    from mlbench.execution import open_study
+    from mlbench.spec import load_benchmark
+
+    method = {"name": "T", "loss": {"id": "triplet-margin"}, "samples_per_class": m}
+    with pytest.raises(ConfigError, match=rf"^methods\[1\] \(T\): .*{reason}"):
+        open_study(load_benchmark(tiny("Untrained", method, training={"batch_size": size})))

@@ -3,7 +3,6 @@
 import torch
 from torch import Tensor
 
-from mlbench.api.errors import ConfigError
 from mlbench.data.affine import AFFINE_DRAWS, random_affine
 from mlbench.data.crops import CROP_DRAWS, centre_crop, random_resized_crop
 from mlbench.data.images import Pixels
@@ -20,8 +19,6 @@ class TrainTransform:
     Args:
         config: The transforms of the benchmark file.
 
-    Raises:
-        ConfigError: If ``mean`` and ``std`` do not have one or three values each, or a std is not positive.
     """
 
     def __init__(self, config: Transforms) -> None:
@@ -61,8 +58,6 @@ class EvalTransform:
     Args:
         config: The transforms of the benchmark file.
 
-    Raises:
-        ConfigError: If ``mean`` and ``std`` do not have one or three values each, or a std is not positive.
     """
 
     def __init__(self, config: Transforms) -> None:
@@ -84,17 +79,9 @@ class EvalTransform:
 def output_channels(config: Transforms, channels: int) -> int:
     """Channels of the trunk's input for images of ``channels``: three mean or std values make a grey image RGB.
 
-    Raises:
-        ConfigError: If ``mean`` and ``std`` do not have one or three values each, or a std is not positive.
-
     >>> output_channels(Transforms(mean=(0.5,), std=(0.25,)), 1)
     1
     """
-    for name, values in (("mean", config.mean), ("std", config.std)):
-        if len(values) == 2:
-            raise ConfigError(f"transforms.{name} has 2 values; give one for all channels, or three")
-    if min(config.std) <= 0:
-        raise ConfigError(f"transforms.std has {min(config.std)}; give the standard deviation of the pixels")
     return max(channels, len(config.mean), len(config.std))
 
 

@@ -42,10 +42,8 @@ class RealityCheck:
         self.splits: ClassSplits = mlrc_splits(recipe.dataset.classes, recipe.benchmark.folds)
         for index, method in enumerate(recipe.benchmark.methods):
             check_method(method, f"methods[{index}]")
-            self._check_batches(method, f"methods[{index}]")
 
     def _check_batches(self, method: Method, where: str) -> None:
-        """Refuse batches that the training classes cannot fill, before anything runs."""
         if method.loss is None:
             return
         classes = range(min(len(fold.train) for fold in self.splits.folds))
@@ -55,7 +53,13 @@ class RealityCheck:
             raise ConfigError(f"{where} ({method.name}): {error}") from None
 
     def plan(self) -> Plan:
-        """Trials, then reproductions, then one test for every reproduction, method by method."""
+        """Trials, then reproductions, then one test for every reproduction, method by method.
+
+        Raises:
+            ConfigError: If the training classes cannot fill a method's batches.
+        """
+        for index, method in enumerate(self.recipe.benchmark.methods):
+            self._check_batches(method, f"methods[{index}]")
         return Plan(tuple(job for method in self.recipe.benchmark.methods for job in self._jobs(method)))
 
     def _jobs(self, method: Method) -> list[Job]:

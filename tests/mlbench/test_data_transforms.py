@@ -11,6 +11,7 @@ from mlbench.api.errors import ConfigError
 from mlbench.data.affine import AFFINE_DRAWS, random_affine
 from mlbench.data.crops import CROP_DRAWS, centre_crop, crop_boxes
 from mlbench.data.transforms import EvalTransform, TrainTransform, output_channels
+from mlbench.spec import load_benchmark
 from mlbench.spec.transforms import RandomAffine, RandomResizedCrop, Transforms
 
 #: No change at all but to floats in 0..1.
@@ -234,11 +235,10 @@ def test_three_values_repeat_a_grey_image(channels: int, mean: int, std: int, ou
 
 @pytest.mark.parametrize("part", ["mean", "std"])
 def test_two_values_are_refused(part: str) -> None:
-    spec = config(**{part: (0.5, 0.5)})
-    with pytest.raises(ConfigError, match=rf"transforms\.{part} has 2 values; give one for all channels, or three"):
-        TrainTransform(spec)
-    with pytest.raises(ConfigError, match=r"transforms\.std has 0\.0; give"):
-        EvalTransform(config(std=(0.0,)))
+    with pytest.raises(ConfigError, match=rf"transforms\.{part}: one value for grey images, three for colour"):
+        load_benchmark("smoke", [f"transforms.{part}=[0.5, 0.5]"])
+    with pytest.raises(ConfigError, match=r"transforms\.std: every value must be above 0"):
+        load_benchmark("smoke", ["transforms.std=[0.0]"])
 
 
 def test_the_callers_images_are_left_alone() -> None:

@@ -66,10 +66,10 @@ TABLE: Mapping[int, Mapping[str, tuple[Tiling, Tiling]]] = {
     },
     90: {
         "ieee": (Tiling(64, 64, 16, 4, 3), Tiling(64, 64, 16, 4, 3)),
-        "tf32x3": (Tiling(64, 128, 32, 4, 3), Tiling(128, 128, 32, 8, 3)),
-        "bf16x3": (Tiling(64, 128, 32, 4, 3), Tiling(128, 128, 32, 8, 3)),
-        "tf32": (Tiling(64, 128, 32, 4, 3), Tiling(128, 128, 32, 8, 3)),
-        "bf16": (Tiling(64, 128, 64, 4, 3), Tiling(128, 128, 64, 8, 3)),
+        "tf32x3": (Tiling(64, 64, 32, 4, 3), Tiling(128, 128, 32, 8, 3)),
+        "bf16x3": (Tiling(64, 64, 32, 4, 3), Tiling(128, 128, 32, 8, 3)),
+        "tf32": (Tiling(64, 64, 32, 4, 3), Tiling(128, 128, 32, 8, 3)),
+        "bf16": (Tiling(64, 64, 64, 4, 3), Tiling(128, 128, 64, 8, 3)),
     },
     100: {
         "ieee": (Tiling(64, 64, 16, 4, 3), Tiling(64, 64, 16, 4, 3)),

@@ -42,4 +42,4 @@ class MultiSimilarityMiner(nn.Module):
             embeddings, labels, ref_emb, ref_labels,
             epsilon=self.epsilon, distance=self.distance, backend=self.backend,
         )  # fmt: skip
-        return mined[:4]
+        return mined.positive_anchor, mined.positive, mined.negative_anchor, mined.negative

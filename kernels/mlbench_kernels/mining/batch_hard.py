@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from dataclasses import dataclass
 
 import torch
 from torch import Tensor
@@ -12,7 +12,8 @@ from ..rules.extreme import Extreme
 from .arguments import check_arguments, make_problem
 
 
-class BatchHard(NamedTuple):
+@dataclass(frozen=True)
+class BatchHard:
     """The hardest pairs of every anchor.
 
     Attributes:
@@ -86,4 +87,5 @@ def batch_hard(
     ([1, 0, -1, -1], [2, 2, 1, 2])
     """
     checked = check_arguments(anchors, labels, references, reference_labels, distance, backend)
-    return BatchHard(*batch_hard_op(*checked), checked.backend)
+    positive, far, negative, near = batch_hard_op(*checked)
+    return BatchHard(positive, far, negative, near, checked.backend)

@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
-from typing import Literal, NamedTuple, cast
+from dataclasses import dataclass
+from typing import Literal, cast
 
 import torch
 from torch import Tensor
 
 from ..engine import run_rule
 from ..rules.extreme import Extreme
-from .arguments import check_arguments, make_problem
+from .arguments import Arguments, check_arguments, make_problem
 
 
-class Mined(NamedTuple):
+@dataclass(frozen=True)
+class Mined:
     """One reference for every anchor.
 
     Attributes:
@@ -50,6 +52,11 @@ def _(anchors, labels, references, reference_labels, distance, backend, pool, fa
     return labels.new_empty(len(labels)), anchors.new_empty(len(labels), dtype=dtype)
 
 
+def _mined(checked: Arguments, pool: str, farthest: bool) -> Mined:
+    index, value = extreme_op(*checked, pool, farthest)
+    return Mined(index, value, checked.backend)
+
+
 def hard_positives(
     anchors: Tensor,
     labels: Tensor,
@@ -66,7 +73,7 @@ def hard_positives(
     [2, 2, 0, -1]
     """
     checked = check_arguments(anchors, labels, references, reference_labels, distance, backend)
-    return Mined(*extreme_op(*checked, "positives", True), checked.backend)
+    return _mined(checked, "positives", farthest=True)
 
 
 def easy_positives(
@@ -85,7 +92,7 @@ def easy_positives(
     [1, 0, 1, -1]
     """
     checked = check_arguments(anchors, labels, references, reference_labels, distance, backend)
-    return Mined(*extreme_op(*checked, "positives", False), checked.backend)
+    return _mined(checked, "positives", farthest=False)
 
 
 def hard_negatives(
@@ -104,7 +111,7 @@ def hard_negatives(
     [2, 2, 1, 1]
     """
     checked = check_arguments(anchors, labels, references, reference_labels, distance, backend)
-    return Mined(*extreme_op(*checked, "negatives", False), checked.backend)
+    return _mined(checked, "negatives", farthest=False)
 
 
 def easy_negatives(
@@ -123,4 +130,4 @@ def easy_negatives(
     [3, 3, 0, 0]
     """
     checked = check_arguments(anchors, labels, references, reference_labels, distance, backend)
-    return Mined(*extreme_op(*checked, "negatives", True), checked.backend)
+    return _mined(checked, "negatives", farthest=True)

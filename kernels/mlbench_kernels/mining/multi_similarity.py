@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from dataclasses import dataclass
 
 import torch
 from torch import Tensor
@@ -13,7 +13,8 @@ from ..rules.extreme import Extreme
 from .arguments import check_arguments, make_problem
 
 
-class MultiSimilarity(NamedTuple):
+@dataclass(frozen=True)
+class MultiSimilarity:
     """The hard pairs.
 
     Attributes:
@@ -81,4 +82,5 @@ def multi_similarity(
     ([0, 1], [0, 1, 1], [2, 2, 3])
     """
     checked = check_arguments(anchors, labels, references, reference_labels, distance, backend)
-    return MultiSimilarity(*multi_similarity_op(*checked, float(epsilon)), checked.backend)
+    first, positive, second, negative = multi_similarity_op(*checked, float(epsilon))
+    return MultiSimilarity(first, positive, second, negative, checked.backend)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from dataclasses import dataclass
 
 import torch
 from torch import Tensor
@@ -17,7 +17,8 @@ from .arguments import check_arguments, make_problem
 FALLBACKS = ("none", "nearest", "farthest")
 
 
-class SemiHard(NamedTuple):
+@dataclass(frozen=True)
+class SemiHard:
     """One triplet for every anchor-positive pair, ordered by anchor, then by positive.
 
     Attributes:
@@ -123,4 +124,5 @@ def semi_hard(
     if not margin > 0:
         raise ValueError(f"margin: {margin!r}; expected a positive number")
     checked = check_arguments(anchors, labels, references, reference_labels, distance, backend)
-    return SemiHard(*semi_hard_op(*checked, float(margin), fallback), checked.backend)
+    anchor, positive, negative, near, far = semi_hard_op(*checked, float(margin), fallback)
+    return SemiHard(anchor, positive, negative, near, far, checked.backend)

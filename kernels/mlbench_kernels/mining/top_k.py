@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import Literal, NamedTuple, cast
+from dataclasses import dataclass
+from typing import Literal, cast
 
 import torch
 from torch import Tensor
@@ -13,7 +14,8 @@ from ..rules.top_k import TopK
 from .arguments import check_arguments, make_problem
 
 
-class MinedK(NamedTuple):
+@dataclass(frozen=True)
+class MinedK:
     """Up to k references for every anchor, the hardest first.
 
     Attributes:
@@ -69,7 +71,8 @@ def top_k_negatives(
     """
     k = check_whole("k", k, 1)
     checked = check_arguments(anchors, labels, references, reference_labels, distance, backend)
-    return MinedK(*top_k_op(*checked, "negatives", k, False), checked.backend)
+    index, value = top_k_op(*checked, "negatives", k, False)
+    return MinedK(index, value, checked.backend)
 
 
 def top_k_positives(
@@ -90,4 +93,5 @@ def top_k_positives(
     """
     k = check_whole("k", k, 1)
     checked = check_arguments(anchors, labels, references, reference_labels, distance, backend)
-    return MinedK(*top_k_op(*checked, "positives", k, True), checked.backend)
+    index, value = top_k_op(*checked, "positives", k, True)
+    return MinedK(index, value, checked.backend)

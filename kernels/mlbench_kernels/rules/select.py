@@ -18,7 +18,9 @@ def run_minima(values: Tensor) -> Tensor:
 def best_runs(values: Tensor, largest: bool = False) -> tuple[Tensor, Tensor]:
     """Smallest (largest) value of each row of `[B, C]` and the first run that holds it, `[B]` each."""
     runs = _runs(values, torch.amax if largest else torch.amin)
-    return runs.max(dim=1) if largest else runs.min(dim=1)  # type: ignore[return-value]
+    best: Tensor
+    best, run = runs.max(dim=1) if largest else runs.min(dim=1)
+    return best, run
 
 
 def place_in_run(values: Tensor, rows: Tensor, run: Tensor, largest: bool = False) -> Tensor:
@@ -28,8 +30,8 @@ def place_in_run(values: Tensor, rows: Tensor, run: Tensor, largest: bool = Fals
     else:  # places beyond the end repeat the last one, which is then found before its copies
         position = run[:, None] * RUN + torch.arange(RUN, device=values.device)
         near = values[rows[:, None], position.clamp_max_(values.shape[1] - 1)]
-    place = near.argmax(dim=1) if largest else near.argmin(dim=1)
-    return place.add_(run, alpha=RUN)
+    place: Tensor = near.argmax(dim=1) if largest else near.argmin(dim=1)
+    return place + RUN * run
 
 
 def first_best(values: Tensor, largest: bool = False) -> tuple[Tensor, Tensor]:

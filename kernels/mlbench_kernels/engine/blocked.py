@@ -65,9 +65,10 @@ class Stream:
                 columns = slice(j, min(j + _POSITIVE_COLUMNS, stop))
                 distance = self._distance(rows, columns)
                 other = self.layout.labels[rows, None] != self.layout.reference_labels[None, columns]
-                if self.problem.square:
-                    other |= self.layout.index[rows, None] == self.layout.reference_index[None, columns]
-                self._show(distance.masked_fill_(other, self.rule.absent), rows, columns)
+                distance.masked_fill_(other, self.rule.absent)
+                if self.problem.square:  # both sides are in one order: an anchor meets itself where positions are equal
+                    distance.diagonal(rows.start - columns.start).fill_(self.rule.absent)
+                self._show(distance, rows, columns)
 
     def _distance(self, rows: slice, columns: slice) -> Tensor:
         """The tile `[B, C]`, in a buffer that the next tile overwrites."""

@@ -8,6 +8,7 @@ import torch
 from torch import Tensor
 
 from ..engine import run_rule
+from ..operators import fake, operator
 from ..rules.extreme import Extreme
 from .arguments import check_arguments, make_problem
 
@@ -31,7 +32,7 @@ class BatchHard:
     backend: str
 
 
-@torch.library.custom_op("mlbench_kernels::batch_hard", mutates_args=())
+@operator("batch_hard")
 def batch_hard_op(
     anchors: Tensor,
     labels: Tensor,
@@ -47,7 +48,7 @@ def batch_hard_op(
     return positive, problem.distances(positive), negative, problem.distances(negative)
 
 
-@batch_hard_op.register_fake
+@fake("batch_hard")
 def _(anchors, labels, references, reference_labels, distance, backend):  # type: ignore[no-untyped-def]
     dtype = torch.promote_types(anchors.dtype, torch.float32)
     index, value = labels.new_empty(len(labels)), anchors.new_empty(len(labels), dtype=dtype)

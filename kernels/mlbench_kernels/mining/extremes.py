@@ -9,6 +9,7 @@ import torch
 from torch import Tensor
 
 from ..engine import run_rule
+from ..operators import fake, operator
 from ..rules.extreme import Extreme
 from .arguments import Arguments, check_arguments, make_problem
 
@@ -28,7 +29,7 @@ class Mined:
     backend: str
 
 
-@torch.library.custom_op("mlbench_kernels::extreme", mutates_args=())
+@operator("extreme")
 def extreme_op(
     anchors: Tensor,
     labels: Tensor,
@@ -46,7 +47,7 @@ def extreme_op(
     return index, problem.distances(index)
 
 
-@extreme_op.register_fake
+@fake("extreme")
 def _(anchors, labels, references, reference_labels, distance, backend, pool, farthest):  # type: ignore[no-untyped-def]
     dtype = torch.promote_types(anchors.dtype, torch.float32)
     return labels.new_empty(len(labels)), anchors.new_empty(len(labels), dtype=dtype)

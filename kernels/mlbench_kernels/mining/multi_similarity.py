@@ -9,6 +9,7 @@ from torch import Tensor
 
 from ..engine import run_rule
 from ..engine.pairs import negative_pairs_below, positive_pairs
+from ..operators import fake, operator
 from ..rules.extreme import Extreme
 from .arguments import check_arguments, make_problem
 
@@ -32,7 +33,7 @@ class MultiSimilarity:
     backend: str
 
 
-@torch.library.custom_op("mlbench_kernels::multi_similarity", mutates_args=())
+@operator("multi_similarity")
 def multi_similarity_op(
     anchors: Tensor,
     labels: Tensor,
@@ -52,7 +53,7 @@ def multi_similarity_op(
     return anchor[hard], positive[hard], *negative_pairs_below(problem, problem.distances(farthest) + epsilon)
 
 
-@multi_similarity_op.register_fake
+@fake("multi_similarity")
 def _(anchors, labels, references, reference_labels, distance, backend, epsilon):  # type: ignore[no-untyped-def]
     positives, negatives = (torch.library.get_ctx().new_dynamic_size() for _ in range(2))
     return (

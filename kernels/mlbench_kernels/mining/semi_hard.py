@@ -10,6 +10,7 @@ from torch import Tensor
 from ..checks import check_choice
 from ..engine import Problem, run_rule
 from ..engine.pairs import positive_pairs
+from ..operators import fake, operator
 from ..rules.beyond import Beyond
 from ..rules.extreme import Extreme
 from .arguments import check_arguments, make_problem
@@ -38,7 +39,7 @@ class SemiHard:
     backend: str
 
 
-@torch.library.custom_op("mlbench_kernels::semi_hard", mutates_args=())
+@operator("semi_hard")
 def semi_hard_op(
     anchors: Tensor,
     labels: Tensor,
@@ -66,7 +67,7 @@ def semi_hard_op(
     return anchor, positive, negative, positive_distance.to(problem.dtype), problem.pair_distances(anchor, negative)
 
 
-@semi_hard_op.register_fake
+@fake("semi_hard")
 def _(anchors, labels, references, reference_labels, distance, backend, margin, fallback):  # type: ignore[no-untyped-def]
     pairs = torch.library.get_ctx().new_dynamic_size()
     dtype = torch.promote_types(anchors.dtype, torch.float32)

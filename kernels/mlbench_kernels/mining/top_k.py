@@ -10,6 +10,7 @@ from torch import Tensor
 
 from ..checks import check_whole
 from ..engine import run_rule
+from ..operators import fake, operator
 from ..rules.top_k import TopK
 from .arguments import check_arguments, make_problem
 
@@ -29,7 +30,7 @@ class MinedK:
     backend: str
 
 
-@torch.library.custom_op("mlbench_kernels::top_k", mutates_args=())
+@operator("top_k")
 def top_k_op(
     anchors: Tensor,
     labels: Tensor,
@@ -47,7 +48,7 @@ def top_k_op(
     return index, problem.distances(index)
 
 
-@top_k_op.register_fake
+@fake("top_k")
 def _(anchors, labels, references, reference_labels, distance, backend, pool, k, farthest):  # type: ignore[no-untyped-def]
     dtype = torch.promote_types(anchors.dtype, torch.float32)
     return labels.new_empty(len(labels), k), anchors.new_empty(len(labels), k, dtype=dtype)

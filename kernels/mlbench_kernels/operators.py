@@ -28,4 +28,5 @@ def operator(name: str) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
 
 def fake(name: str) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
     """Register what `mlbench_kernels::name` returns, in shapes and dtypes only."""
-    return torch.library.register_fake(f"{_NAMESPACE}::{name}")
+    register: Callable[[Callable[..., Any]], Callable[..., Any]] = torch.library.register_fake(f"{_NAMESPACE}::{name}")
+    return register

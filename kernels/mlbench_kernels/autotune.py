@@ -14,7 +14,7 @@ from pathlib import Path
 
 import torch
 
-from .tuning import PRECISIONS, TABLE, VARIABLE, Tiling, bucket_of, read_entries, write_entries
+from .tuning import PRECISIONS, TABLE, VARIABLE, Tiling, bucket_of, device_limits, read_entries, write_entries
 
 Measure = Callable[[Tiling], float]
 
@@ -89,8 +89,7 @@ def main() -> None:
         parser.error(f"--file: missing, and {VARIABLE} is not set")
     if not torch.cuda.is_available():
         parser.error("autotuning measures on a CUDA GPU, and this machine has none")
-    gpu = torch.cuda.get_device_properties(0)
-    capability, shared_memory = 10 * gpu.major + gpu.minor, gpu.shared_memory_per_block_optin
+    capability, shared_memory = device_limits(torch.device("cuda"))
     measure = measure_on_gpu(options.precision, options.dimension, options.count)
     tiling, time = autotune(capability, options.precision, options.dimension, shared_memory, measure, options.file)
     entry = f"sm_{capability} {options.precision} {bucket_of(options.dimension)}"

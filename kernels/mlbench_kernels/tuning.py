@@ -2,7 +2,8 @@
 
 The entries follow the compile report (`aot`): nothing spills, all fits. Where D is small the work per pair beside
 the product is most of the time, so tiles are small enough for two blocks on a multiprocessor, one of which multiplies
-while the other compares; where D is large the product is, and tiles are as large as the registers allow.
+while the other compares; where D is large the product is, and tiles are as large as the registers allow. A rule with
+a width keeps more state in registers beside the tile, so it takes the small tiles for every D.
 
 A file of measured entries, written by `autotune`, comes before the table; `MLBENCH_KERNELS_TUNING` holds its path.
 """
@@ -99,16 +100,23 @@ def bucket_of(dimension: int) -> str:
     return next(name for name, most in BUCKETS.items() if most is None or dimension <= most)
 
 
-def device_tiling(device: torch.device, precision: str, dimension: int) -> Tiling:
-    """The tiling for a CUDA device."""
+def device_limits(device: torch.device) -> tuple[int, int]:
+    """Compute capability (90 is 9.0) of a CUDA device, and the bytes of shared memory that one block may use."""
     gpu = torch.cuda.get_device_properties(device)
-    return find_tiling(10 * gpu.major + gpu.minor, precision, dimension, gpu.shared_memory_per_block_optin)
+    return 10 * gpu.major + gpu.minor, gpu.shared_memory_per_block_optin  # type: ignore[attr-defined]
 
 
-def find_tiling(capability: int, precision: str, dimension: int, shared_memory: int) -> Tiling:
+def device_tiling(device: torch.device, precision: str, dimension: int, width: int) -> Tiling:
+    """The tiling for a CUDA device."""
+    capability, shared_memory = device_limits(device)
+    return find_tiling(capability, precision, dimension, shared_memory, width)
+
+
+def find_tiling(capability: int, precision: str, dimension: int, shared_memory: int, width: int = 0) -> Tiling:
     """The tiling for a compute capability (90 is 9.0) whose blocks may use `shared_memory` bytes.
 
-    A capability that is not in the table gets the tiling of the nearest older one.
+    A capability that is not in the table gets the tiling of the nearest older one. A rule with a `width` gets that of
+    the smallest dimensions, always from the table: measured entries are of a rule without one.
 
     Raises:
         ValueError: for an unknown precision, or a file of measured entries that cannot be read.
@@ -118,11 +126,13 @@ def find_tiling(capability: int, precision: str, dimension: int, shared_memory: 
     128x128x64 8 warps 3 stages
     >>> print(find_tiling(90, "bf16", 512, 50_000))
     128x128x32 8 warps 2 stages
+    >>> print(find_tiling(90, "bf16", 512, 232_448, width=8))
+    64x64x64 4 warps 3 stages
     """
     check_choice("precision", precision, PRECISIONS)
-    bucket = bucket_of(dimension)
+    bucket = bucket_of(1 if width else dimension)
     path = os.environ.get(VARIABLE)
-    tiling = read_entries(Path(path)).get((capability, precision, bucket)) if path else None
+    tiling = read_entries(Path(path)).get((capability, precision, bucket)) if path and not width else None
     if tiling is None:
         known = max((known for known in TABLE if known <= capability), default=None)
         if known is None:

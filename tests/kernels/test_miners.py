@@ -1,17 +1,12 @@
 """The drop-in miners return what those of pytorch-metric-learning return, as sets."""
 
 import itertools
-import sys
-from pathlib import Path
 
 import pytest
 import torch
+from brute import data
 from mlbench_kernels import miners as ours
 from pytorch_metric_learning import miners as theirs
-
-sys.path.insert(0, str(Path(__file__).parent))
-
-from brute import data
 
 STRATEGIES = ["easy", "semihard", "hard", "all"]
 ALLOWED = [

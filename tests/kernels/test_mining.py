@@ -1,13 +1,7 @@
 """The mining functions as users call them: FaceNet's rule, top k, multi-similarity, as operators and under compile."""
 
-import sys
-from pathlib import Path
-
 import pytest
 import torch
-
-sys.path.insert(0, str(Path(__file__).parent))
-
 from brute import DISTANCES, data, pairwise, pool_mask, ranked
 from mlbench_kernels import (
     batch_hard,

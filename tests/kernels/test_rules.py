@@ -1,12 +1,8 @@
 """The rules, a user's own included, on all backends: exact data, so that every tie has one right answer."""
 
 import sys
-from pathlib import Path
 
 import pytest
-
-sys.path.insert(0, str(Path(__file__).parent))
-
 from brute import run_python
 from rule_checks import check_rules
 

@@ -26,6 +26,13 @@ def test_every_shipped_tiling_fits_as_it_is_also_on_the_small_chips_of_its_famil
     assert found == TABLE[known][precision]
 
 
+@pytest.mark.parametrize("capability", TABLE)
+@pytest.mark.parametrize("precision", PRECISIONS)
+def test_a_rule_with_a_width_gets_small_tiles_for_every_dimension(capability, precision):
+    found = {find_tiling(capability, precision, dimension, LIMITS[capability], width=8) for dimension in (1, 1024)}
+    assert found == {TABLE[capability][precision][0]}
+
+
 @pytest.mark.parametrize(("unknown", "older"), [(87, 80), (103, 100), (121, 120), (999, 120)])
 def test_an_unknown_capability_gets_the_nearest_older_one(unknown, older):
     assert find_tiling(unknown, "tf32", 128, 99 << 10) == find_tiling(older, "tf32", 128, 99 << 10)
@@ -67,6 +74,7 @@ def test_autotune_keeps_the_fastest_and_only_for_its_bucket(tmp_path, monkeypatc
     autotune(80, "bf16", 999, 163 << 10, lambda tiling: tiling.warps, file)
     assert set(TABLE[90]["tf32"]) <= set(measured)
     assert find_tiling(90, "tf32", 256, 227 << 10) == wanted
+    assert find_tiling(90, "tf32", 256, 227 << 10, width=8) == TABLE[90]["tf32"][0]
     assert find_tiling(90, "tf32", 257, 227 << 10) == TABLE[90]["tf32"][1]
     assert find_tiling(90, "tf32x3", 256, 227 << 10) == TABLE[90]["tf32x3"][0]
     assert set(read_entries(file)) == {(90, "tf32", "D<=256"), (80, "bf16", "D>256")}

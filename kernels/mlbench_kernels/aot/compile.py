@@ -70,8 +70,8 @@ class Compiled:
 def shipped(arch: int, only: str = "") -> Iterator[Job]:
     """The configurations of the tuning table whose names contain `only`, each once."""
     jobs = dict.fromkeys(
-        Job(rule, square, precision, find_tiling(arch, precision, most or 512, ARCHITECTURES[arch]), arch)
-        for rule, square, precision, most in product(RULES, (True, False), PRECISIONS, BUCKETS.values())
+        Job(rule, square, precision, find_tiling(arch, precision, most or 512, ARCHITECTURES[arch], form.width), arch)
+        for (rule, form), square, precision, most in product(RULES.items(), (True, False), PRECISIONS, BUCKETS.values())
     )
     return (job for job in jobs if only in job.kernel)
 

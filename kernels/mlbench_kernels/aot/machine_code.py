@@ -48,8 +48,8 @@ class Listing:
         for line in text.splitlines():
             if label := _LABEL.match(line):
                 labels[label[1]] = len(instructions)
-            elif instruction := _INSTRUCTION.match(line):
-                instructions.append(instruction[1] or instruction[2])
+            elif found := _INSTRUCTION.match(line):
+                instructions.append(found[1] or found[2])
         loops = []
         for place, instruction in enumerate(instructions):
             target = _BRANCH.search(instruction)

@@ -70,9 +70,9 @@ def _stream(
     limits = offset  # unused without thresholds
     if THRESHOLDS > 0:
         t = tl.arange(0, THRESHOLDS_BLOCK)
-        inside = (i < N)[:, None] & (t < THRESHOLDS)[None, :]
+        given = (i < N)[:, None] & (t < THRESHOLDS)[None, :]
         # [ROWS, THRESHOLDS_BLOCK]; int64: N * THRESHOLDS may exceed 2^31
-        limits = tl.load(thresholds + i[:, None].to(tl.int64) * THRESHOLDS + t[None, :], inside, float("inf"))
+        limits = tl.load(thresholds + i[:, None].to(tl.int64) * THRESHOLDS + t[None, :], given, float("inf"))
     state = INIT(ROWS, WIDTH_BLOCK, CONSTANTS)
     stop = tl.load(stops + tl.program_id(0))
     for first in range(tl.load(starts + tl.program_id(0)), stop, COLUMNS):
@@ -115,7 +115,9 @@ def _stream(
 def run_triton(rule: Rule, problem: Problem, precision: str = "ieee") -> tuple[Tensor, ...]:
     """Run `rule` on the GPU of the problem's tensors (on the CPU under `TRITON_INTERPRET=1`)."""
     device = problem.anchors.device
-    tiling = device_tiling(device, precision, problem.anchors.shape[1]) if device.type == "cuda" else INTERPRETER
+    tiling = INTERPRETER
+    if device.type == "cuda":
+        tiling = device_tiling(device, precision, problem.anchors.shape[1], rule.width)
     layout = Layout(rule, problem)
     grid, arguments, options = launch(rule, problem, layout, precision, tiling)
     _stream[grid](*arguments, **options)

@@ -1,6 +1,6 @@
 """Tile sizes of the Triton engine per compute capability, precision and dimension: looked up, never searched.
 
-The entries follow the compile report (`aot`): nothing spills, all fits. Where D is small the work per pair beside
+The entries follow the compile report (`aot`): all fits, little spills. Where D is small the work per pair beside
 the product is most of the time, so tiles are small enough for two blocks on a multiprocessor, one of which multiplies
 while the other compares; where D is large the product is, and tiles are as large as the registers allow. A rule with
 a width keeps more state in registers beside the tile, so it takes the small tiles for every D.

@@ -1,7 +1,41 @@
 """Metric-learning kernels that never store the N x N matrix."""
 
-from .mining import BatchHard, batch_hard
+from .mining import (
+    BatchHard,
+    Mined,
+    MinedK,
+    MultiSimilarity,
+    SemiHard,
+    batch_hard,
+    easy_negatives,
+    easy_positives,
+    hard_negatives,
+    hard_positives,
+    mine,
+    multi_similarity,
+    semi_hard,
+    top_k_negatives,
+    top_k_positives,
+)
 from .retrieval import RetrievalMetrics, retrieval_metrics
 
-__all__ = ["BatchHard", "RetrievalMetrics", "batch_hard", "retrieval_metrics"]
+__all__ = [
+    "BatchHard",
+    "Mined",
+    "MinedK",
+    "MultiSimilarity",
+    "RetrievalMetrics",
+    "SemiHard",
+    "batch_hard",
+    "easy_negatives",
+    "easy_positives",
+    "hard_negatives",
+    "hard_positives",
+    "mine",
+    "multi_similarity",
+    "retrieval_metrics",
+    "semi_hard",
+    "top_k_negatives",
+    "top_k_positives",
+]
 __version__ = "0.1.0"

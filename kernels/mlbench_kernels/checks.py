@@ -8,6 +8,8 @@ from numbers import Integral
 import torch
 from torch import Tensor
 
+from .rules.rule import Rule
+
 _LABEL_TYPES = (torch.int64, torch.int32, torch.int16, torch.int8, torch.uint8)
 
 
@@ -26,6 +28,13 @@ def check_whole(name: str, value: object, least: int) -> int:
 
 def check_embeddings(name: str, value: object) -> None:
     """Raise `ValueError` unless `value` is `[N, D]`, floating point, not empty and finite."""
+    check_matrix(name, value)
+    assert isinstance(value, Tensor)
+    check_finite(name, value)
+
+
+def check_matrix(name: str, value: object) -> None:
+    """Raise `ValueError` unless `value` is `[N, D]`, floating point and not empty."""
     if not isinstance(value, Tensor):
         raise ValueError(f"{name}: expected a torch tensor [N, D], got {type(value).__name__}")
     if value.ndim != 2:
@@ -34,6 +43,10 @@ def check_embeddings(name: str, value: object) -> None:
         raise ValueError(f"{name}: expected a floating-point dtype, got {value.dtype}")
     if 0 in value.shape:
         raise ValueError(f"{name}: expected N >= 1 and D >= 1, got shape {list(value.shape)}")
+
+
+def check_finite(name: str, value: Tensor) -> None:
+    """Raise `ValueError` unless all values are finite."""
     # One reduction settles the usual case; rows are looked at only when it fails.
     low, high = torch.aminmax(value)
     if not bool(torch.isfinite(low) & torch.isfinite(high)):
@@ -64,7 +77,7 @@ def check_references(name: str, embeddings: Tensor, references: object, referenc
         missing = "references" if references is None else "reference_labels"
         other = "reference_labels" if references is None else "references"
         raise ValueError(f"{missing}: None, but {other} came; give both or neither")
-    check_embeddings("references", references)
+    check_matrix("references", references)
     assert isinstance(references, Tensor)
     check_labels("reference_labels", reference_labels, "references", references)
     if references.shape[1] != embeddings.shape[1]:
@@ -74,3 +87,12 @@ def check_references(name: str, embeddings: Tensor, references: object, referenc
         )
     if references.device != embeddings.device:
         raise ValueError(f"references: on {references.device}, but {name} are on {embeddings.device}; use one device")
+
+
+def check_rule(rule: Rule, anchors: Tensor) -> None:
+    """Raise `ValueError` unless the thresholds of `rule` fit `anchors` `[N, D]`."""
+    limits = rule.thresholds
+    if limits is not None and (limits.ndim != 2 or len(limits) != len(anchors)):
+        raise ValueError(f"thresholds: expected shape [{len(anchors)}, T], got {list(limits.shape)}")
+    if limits is not None and limits.device != anchors.device:
+        raise ValueError(f"thresholds: on {limits.device}, but anchors are on {anchors.device}; use one device")

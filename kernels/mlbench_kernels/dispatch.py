@@ -11,6 +11,8 @@ from torch import Tensor
 
 from .checks import check_choice
 
+_INSTALLED = find_spec("triton") is not None  # found, not imported
+
 
 def choose_backend(requested: str, available: Sequence[str], embeddings: Tensor) -> str:
     """The backend to run on `embeddings`: for "auto" Triton where it can run, else blocked.
@@ -33,7 +35,7 @@ def choose_backend(requested: str, available: Sequence[str], embeddings: Tensor)
 
 def missing_for_triton(embeddings: Tensor) -> str:
     """What keeps Triton from running on `embeddings`; empty if nothing does. Does not import Triton."""
-    if find_spec("triton") is None:
+    if not _INSTALLED:
         return "the package triton is not installed"
     if not embeddings.is_cuda and os.environ.get("TRITON_INTERPRET") != "1":
         return f"it needs tensors on a CUDA device, got {embeddings.device} (or TRITON_INTERPRET=1 for tests)"

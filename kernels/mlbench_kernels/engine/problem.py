@@ -2,12 +2,18 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import cached_property
 
 import torch
 from torch import Tensor
 
+from ..labels import LabelOrder
+
 DISTANCES = ("cosine", "euclidean", "squared-euclidean")
+
+_EXACT_ELEMENTS = 1 << 19  # of a block of rows in float64: 4 MiB
 
 
 @dataclass(frozen=True)
@@ -30,35 +36,89 @@ class Problem:
     square: bool
     distance: str
 
-    def factors(self, dtype: torch.dtype) -> tuple[Tensor, Tensor, Tensor]:
-        """`(x [N, D], y [M, D], bias [M])` such that `bias - 2 x.y` orders the references of each anchor.
+    @property
+    def dtype(self) -> torch.dtype:
+        """What distances are reported in, and computed in by the blocked engine."""
+        return torch.promote_types(self.anchors.dtype, torch.float32)
 
-        That is `|x - y|^2` less `|x|^2`, which is constant for an anchor; all three distances grow with it, the cosine
-        distance for normalised rows. The rows are moved towards 0 first: that changes no Euclidean distance, and keeps
-        the rounding error proportional to the spread of the data instead of its offset.
+    @cached_property
+    def reference_order(self) -> LabelOrder:
+        """The references by label."""
+        return LabelOrder.of(self.reference_labels)
+
+    @cached_property
+    def _factors(self) -> dict[torch.dtype, tuple[Tensor, Tensor, Tensor, Tensor]]:
+        return {}
+
+    def factors(self, dtype: torch.dtype) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+        """`(x [N, D], y [M, D], a [N], b [M])` such that the order `a + b + x.y` grows with the distance; kept."""
+        if dtype not in self._factors:
+            self._factors[dtype] = self._make_factors(dtype)
+        return self._factors[dtype]
+
+    def _make_factors(self, dtype: torch.dtype) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+        """The order is `|anchor - reference|^2`, or minus the cosine.
+
+        The rows are moved towards 0 first: that changes no Euclidean distance, and keeps the rounding error
+        proportional to the spread of the data instead of its offset.
         """
         x, y = self.anchors.to(dtype), self.references.to(dtype)
         if self.distance == "cosine":
-            x = torch.nn.functional.normalize(x)
-            y = x if self.square else torch.nn.functional.normalize(y)
-            return x, y, torch.zeros_like(y[:, 0])
+            y = torch.nn.functional.normalize(y)
+            x = -(y if self.square else torch.nn.functional.normalize(x))
+            return x, y, x.new_zeros(len(x)), y.new_zeros(len(y))
         mean = y.mean(dim=0)
         # A multiple of a power of two near the spread is as good as the mean, and leaves whole numbers whole: equal
         # distances between them stay exactly equal.
         step = torch.ldexp(torch.ones_like(mean[0]), torch.frexp((y - mean).abs().amax()).exponent)
         centre = (mean / step).round() * step
+        y = y - centre
+        b = y.square().sum(dim=1)
+        if self.square:
+            return -2 * y, y, b, b
         x = x - centre
-        y = x if self.square else y - centre
-        return x, y, y.square().sum(dim=1)
+        return -2 * x, y, x.square().sum(dim=1), b
 
-    def distances(self, index: Tensor) -> Tensor:
-        """Distance `[N]` of each anchor to the reference `index` `[N]`, from differences in float64; NaN for -1."""
-        x, y = self.anchors.double(), self.references[index.clamp_min(0)].double()
+    def to_order(self, distance: Tensor) -> Tensor:
+        """The order at which a pair has this distance; increasing."""
+        if self.distance == "cosine":
+            return distance - 1
+        return distance.square().copysign(distance) if self.distance == "euclidean" else distance
+
+    def from_order(self, order: Tensor) -> Tensor:
+        """The distance of a pair with this order; rounding below zero becomes zero."""
+        if self.distance == "cosine":
+            return order + 1
+        return order.clamp_min(0).sqrt() if self.distance == "euclidean" else order.clamp_min(0)
+
+    def distances(self, index: Tensor, dtype: torch.dtype | None = None) -> Tensor:
+        """Distances `[N]` or `[N, K]` of each anchor to the references `index`, from differences in float64.
+
+        NaN for the index -1.
+        """
+        flat = index.reshape(len(index), -1)
+        row = torch.arange(len(index), device=index.device)[:, None].expand_as(flat)
+        return self.pair_distances(row.flatten(), flat.flatten(), dtype).view(index.shape)
+
+    def pair_distances(self, anchor: Tensor, reference: Tensor, dtype: torch.dtype | None = None) -> Tensor:
+        """Distances `[P]` of the pairs `(anchor, reference)`, from differences in float64; NaN for the index -1.
+
+        They come in the problem's dtype. As thresholds they are wanted in float64: a root that is rounded to float32
+        and squared again is no longer equal to the distance that it came from.
+        """
+        dtype = dtype or self.dtype
+        parts = [self._exact(*part).to(dtype) for part in self._parts(anchor, reference)]
+        result = torch.cat(parts) if parts else self.anchors.new_zeros(0, dtype=dtype)
+        return result.masked_fill_(reference < 0, torch.nan)
+
+    def _parts(self, anchor: Tensor, reference: Tensor) -> Iterator[tuple[Tensor, Tensor]]:
+        size = max(1, _EXACT_ELEMENTS // self.anchors.shape[1])
+        yield from zip(anchor.split(size), reference.split(size), strict=True)
+
+    def _exact(self, anchor: Tensor, reference: Tensor) -> Tensor:
+        x, y = self.anchors[anchor].double(), self.references[reference.clamp_min(0)].double()
         if self.distance == "cosine":
             result = 1 - torch.nn.functional.cosine_similarity(x, y)
         else:
             result = (x - y).square().sum(dim=1)
-        if self.distance == "euclidean":
-            result = result.sqrt()
-        dtype = torch.promote_types(self.anchors.dtype, torch.float32)
-        return result.masked_fill(index < 0, torch.nan).to(dtype)
+        return result.sqrt() if self.distance == "euclidean" else result

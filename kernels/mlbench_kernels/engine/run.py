@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import torch
 from torch import Tensor
 
 from ..precision import ieee_float32
@@ -11,13 +12,25 @@ from .problem import Problem
 from .reference import run_reference
 
 
+@torch.no_grad()
 def run_rule(rule: Rule, problem: Problem, backend: str) -> tuple[Tensor, ...]:
-    """The rule's result for every anchor, int64 `[N]` each, by "reference", "blocked" or "triton"."""
+    """The outputs of `rule` for every anchor, `[N]` or `[N, width]` each, by "reference", "blocked" or "triton"."""
     if backend == "reference":
-        return run_reference(rule, problem)
+        return _typed(problem, run_reference(rule, problem))
     with ieee_float32():
         if backend == "blocked":
-            return run_blocked(rule, problem)
-        from .triton import run_triton  # only here: nothing imports Triton before it is asked for
+            outputs = run_blocked(rule, problem)
+        else:
+            from .triton import run_triton  # only here: nothing imports Triton before it is asked for
 
-        return run_triton(rule, problem)
+            outputs = run_triton(rule, problem)
+    if not rule.needs_distance:
+        outputs = tuple(
+            problem.from_order(part) if kind == "distance" else part
+            for kind, part in zip(rule.outputs, outputs, strict=True)
+        )
+    return _typed(problem, outputs)
+
+
+def _typed(problem: Problem, outputs: tuple[Tensor, ...]) -> tuple[Tensor, ...]:
+    return tuple(part.to(problem.dtype) if part.is_floating_point() else part.long() for part in outputs)

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 import torch
 from torch import Tensor
 
-from ..checks import check_choice, check_embeddings, check_labels, check_references, check_whole
+from ..checks import check_choice, check_embeddings, check_finite, check_labels, check_references, check_whole
 from ..dispatch import choose_backend
 from .blocked import blocked_ranks
 from .reference import reference_relevance
@@ -89,6 +89,8 @@ def retrieval_metrics(
     check_embeddings("queries", queries)
     check_labels("query_labels", query_labels, "queries", queries)
     check_references("queries", queries, references, reference_labels)
+    if references is not None:
+        check_finite("references", references)
     chosen = choose_backend(backend, _BACKENDS, queries)
     ks = _checked_ks(recall_at)
     memory = check_whole("memory", memory, _LEAST_MEMORY)

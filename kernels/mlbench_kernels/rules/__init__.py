@@ -1,6 +1,13 @@
-"""What the streaming engine keeps per row.
+"""Mining rules: what the streaming engine keeps per anchor.
 
-A rule is four small functions on a state, written once in torch and once in Triton, side by side: `init` makes the
-state of a block of rows, `update` takes in one tile, `merge` joins the states of two sets of columns, `finish` returns
-what the caller wants. The engine brings the tiles and says which pairs are positives and negatives.
+A rule is a few small functions on a state, written once in torch and once in Triton, side by side: `init` makes the
+state of a block of anchors, `update` takes in one tile of distances, `finish` returns what the caller wants. The engine
+brings the tiles, and only the pairs that the rule asked for.
 """
+
+from .beyond import Beyond
+from .extreme import Extreme
+from .rule import BaseRule, Rule, State, Tile
+from .top_k import TopK
+
+__all__ = ["BaseRule", "Beyond", "Extreme", "Rule", "State", "Tile", "TopK"]

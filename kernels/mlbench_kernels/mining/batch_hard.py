@@ -1,4 +1,4 @@
-"""Mining functions: for each anchor, which references to train against."""
+"""Batch-hard: the farthest positive and the nearest negative of every anchor."""
 
 from __future__ import annotations
 
@@ -7,12 +7,10 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from .checks import check_choice, check_embeddings, check_labels, check_references
-from .dispatch import choose_backend
-from .engine import DISTANCES, Problem, run_rule
-from .rules.batch_hard import BatchHardRule
-
-_BACKENDS = ("triton", "blocked", "reference")
+from ..engine import run_rule
+from ..operators import fake, operator
+from ..rules.extreme import Extreme
+from .arguments import check_arguments, make_problem
 
 
 @dataclass(frozen=True)
@@ -34,7 +32,29 @@ class BatchHard:
     backend: str
 
 
-@torch.no_grad()
+@operator("batch_hard")
+def batch_hard_op(
+    anchors: Tensor,
+    labels: Tensor,
+    references: Tensor | None,
+    reference_labels: Tensor | None,
+    distance: str,
+    backend: str,
+) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+    """Index and distance of the farthest positive and of the nearest negative."""
+    problem = make_problem(anchors, labels, references, reference_labels, distance)
+    (positive,) = run_rule(Extreme("positives", farthest=True), problem, backend)
+    (negative,) = run_rule(Extreme("negatives"), problem, backend)
+    return positive, problem.distances(positive), negative, problem.distances(negative)
+
+
+@fake("batch_hard")
+def _(anchors, labels, references, reference_labels, distance, backend):  # type: ignore[no-untyped-def]
+    dtype = torch.promote_types(anchors.dtype, torch.float32)
+    index, value = labels.new_empty(len(labels)), anchors.new_empty(len(labels), dtype=dtype)
+    return index, value, torch.empty_like(index), torch.empty_like(value)
+
+
 def batch_hard(
     anchors: Tensor,
     labels: Tensor,
@@ -67,20 +87,6 @@ def batch_hard(
     >>> hardest.positive_index.tolist(), hardest.negative_index.tolist()
     ([1, 0, -1, -1], [2, 2, 1, 2])
     """
-    check_choice("distance", distance, DISTANCES)
-    check_embeddings("anchors", anchors)
-    check_labels("labels", labels, "anchors", anchors)
-    check_references("anchors", anchors, references, reference_labels)
-    chosen = choose_backend(backend, _BACKENDS, anchors)
-    square = references is None or reference_labels is None
-    labels = labels.long()
-    problem = Problem(
-        anchors=anchors,
-        labels=labels,
-        references=anchors if references is None else references,
-        reference_labels=labels if reference_labels is None else reference_labels.long(),
-        square=square,
-        distance=distance,
-    )
-    positive, negative = run_rule(BatchHardRule(), problem, chosen)
-    return BatchHard(positive, problem.distances(positive), negative, problem.distances(negative), chosen)
+    checked = check_arguments(anchors, labels, references, reference_labels, distance, backend)
+    positive, far, negative, near = batch_hard_op(*checked)
+    return BatchHard(positive, far, negative, near, checked.backend)

@@ -1,0 +1,78 @@
+"""In which order an engine goes through anchors and references, and what each block of anchors has to see.
+
+Positives are few: with both sides sorted by label, those of neighbouring anchors are neighbours too. Negatives are
+almost everything, so they stay in the caller's order, in which the first of equal candidates has the lowest index.
+"""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor
+
+from ..labels import LabelOrder
+from ..rules.rule import Rule
+from .problem import Problem
+
+
+class Layout:
+    """The order of one rule on one problem.
+
+    Attributes:
+        index: `[N]`, int64, the caller's index of the anchor at each position.
+        reference_index: `[M]`, int64, likewise of the references.
+        labels: `[N]`, int64, by position.
+        reference_labels: `[M]`, int64, by position.
+        sorted: whether positions follow the labels.
+    """
+
+    def __init__(self, rule: Rule, problem: Problem) -> None:
+        self.sorted = rule.pool == "positives"
+        device = problem.labels.device
+        if self.sorted:
+            references = problem.reference_order
+            anchors = references if problem.square else LabelOrder.of(problem.labels)
+            self.start, count = references.spans(anchors.label)
+            self.stop = self.start + count
+            self.index, self.reference_index = anchors.index, references.index
+            self.labels, self.reference_labels = anchors.label, references.label
+        else:
+            self.labels, self.reference_labels = problem.labels.contiguous(), problem.reference_labels.contiguous()
+            self.index = torch.arange(len(self.labels), device=device)
+            self.reference_index = torch.arange(len(self.reference_labels), device=device)
+
+    def factors(self, problem: Problem, dtype: torch.dtype) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+        """`Problem.factors` by position."""
+        x, y, a, b = problem.factors(dtype)
+        if not self.sorted:
+            return x, y, a, b
+        return x[self.index], y[self.reference_index], a[self.index], b[self.reference_index]
+
+    def thresholds(self, rule: Rule, problem: Problem, dtype: torch.dtype) -> Tensor:
+        """The rule's thresholds `[N, T]` in its unit, by position; `[N, 0]` without."""
+        if rule.thresholds is None:
+            return torch.empty(len(self.index), 0, dtype=dtype, device=self.index.device)
+        given = rule.thresholds.double()
+        if not rule.needs_distance:
+            given = problem.to_order(given)
+        return (given[self.index] if self.sorted else given).to(dtype).contiguous()
+
+    def spans(self, rows: int) -> tuple[Tensor, Tensor]:
+        """Range of the references that each block of `rows` anchors has to see, int32 `[blocks]` each."""
+        first = torch.arange(0, len(self.index), rows, device=self.index.device)
+        if not self.sorted:
+            start = torch.zeros_like(first)
+            return start.int(), (start + len(self.reference_index)).int()
+        last = (first + rows).clamp_max(len(self.index)) - 1
+        return self.start[first].int(), self.stop[last].int()
+
+    def restore(self, rule: Rule, outputs: tuple[Tensor, ...]) -> tuple[Tensor, ...]:
+        """Outputs by position as outputs by index: positions of references too become indices."""
+        if not self.sorted:
+            return outputs
+        back = torch.empty_like(self.index)
+        back[self.index] = torch.arange(len(back), device=back.device)
+        named = (
+            torch.where(part < 0, part, self.reference_index[part.clamp_min(0)]) if kind == "index" else part
+            for kind, part in zip(rule.outputs, outputs, strict=True)
+        )
+        return tuple(part[back] for part in named)

@@ -1,0 +1,26 @@
+"""Mining functions: for each anchor, which references to train against."""
+
+from .batch_hard import BatchHard, batch_hard
+from .extremes import Mined, easy_negatives, easy_positives, hard_negatives, hard_positives
+from .mine import mine
+from .multi_similarity import MultiSimilarity, multi_similarity
+from .semi_hard import SemiHard, semi_hard
+from .top_k import MinedK, top_k_negatives, top_k_positives
+
+__all__ = [
+    "BatchHard",
+    "Mined",
+    "MinedK",
+    "MultiSimilarity",
+    "SemiHard",
+    "batch_hard",
+    "easy_negatives",
+    "easy_positives",
+    "hard_negatives",
+    "hard_positives",
+    "mine",
+    "multi_similarity",
+    "semi_hard",
+    "top_k_negatives",
+    "top_k_positives",
+]

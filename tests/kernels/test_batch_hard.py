@@ -6,27 +6,12 @@ import sys
 
 import pytest
 import torch
+from brute import DISTANCES, pairwise
+from brute import data as problem
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from mlbench_kernels import batch_hard
 from mlbench_kernels.miners import BatchHardMiner
-
-DISTANCES = ["cosine", "euclidean", "squared-euclidean"]
-
-
-def problem(count, dimension, classes, seed=0, whole=False):
-    generator = torch.Generator().manual_seed(seed)
-    embeddings = torch.randn(count, dimension, generator=generator)
-    return embeddings.mul(2).round() if whole else embeddings, torch.randint(0, classes, (count,), generator=generator)
-
-
-def pairwise(x, y, distance):
-    """Float64 distances of all pairs, `[N, M]`."""
-    x, y = x.double(), y.double()
-    if distance == "cosine":
-        return 1 - torch.nn.functional.normalize(x) @ torch.nn.functional.normalize(y).T
-    square = (x[:, None] - y[None]).square().sum(-1)
-    return square.sqrt() if distance == "euclidean" else square
 
 
 def check(found, anchors, labels, references, reference_labels, distance, square, slack):

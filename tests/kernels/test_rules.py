@@ -19,8 +19,9 @@ def test_picks_do_not_depend_on_the_tiling(monkeypatch):
     import mlbench_kernels.engine.blocked as blocked
 
     monkeypatch.setattr(blocked, "_SIDE", 17)
-    monkeypatch.setattr(blocked, "_POSITIVE_ROWS", 7)
-    monkeypatch.setattr(blocked, "_POSITIVE_COLUMNS", 11)
+    monkeypatch.setattr(blocked, "_BLOCK", 7)
+    monkeypatch.setattr(blocked, "_BLOCKS", 3)
+    monkeypatch.setattr(blocked, "_COLUMNS", 11)
     check_rules("blocked", [(70, 5, 9), (120, 3, 2)])
 
 

@@ -20,9 +20,9 @@ class Tile:
 
     Attributes:
         distance: `[B, C]`, in the unit of the rule; pairs outside the rule's pool hold its `absent`. Read only.
-        first: position of the first reference; the reference of column c is `first + c`.
+        first: position of the first column; that of column c is `first + c`.
         rows: `[B]`, int64, indices of the anchors in what the caller gave.
-        columns: `[C]`, int64, indices of the references in what the caller gave.
+        columns: `[B, C]`, int64, indices of the references in what the caller gave.
         thresholds: `[B, T]`, the rule's thresholds for these anchors, in the unit of `distance`; `[B, 0]` without.
     """
 

@@ -17,9 +17,9 @@ from .exclude import Excluder
 from .layout import Layout
 from .problem import Problem
 
-_SIDE = 704  # a float32 tile of 2 MiB: few enough for a cache, and what is done once per tile is rare
-_BLOCK = 64  # anchors that share a window
-_BLOCKS, _COLUMNS = 16, 256  # windows of a batch, and how much of each at a time
+_ROWS, _COLUMNS = 384, 2048  # a float32 tile of 3 MiB fits a shared cache; a flat one leaves out most of a square
+_BLOCK = 32  # anchors that share a window
+_BLOCKS, _WINDOW = 32, 256  # windows of a batch, and how much of each at a time
 
 
 def run_blocked(rule: Rule, problem: Problem) -> tuple[Tensor, ...]:
@@ -45,20 +45,21 @@ class Stream:
         return self.layout.restore(self.rule, self.rule.finish(self.state))
 
     def _over_everything(self) -> None:
-        """Every anchor against every reference; by symmetry, half of the tiles in the square form."""
-        side = _even_side(max(len(self.x), len(self.y)))
-        excluder = Excluder(self.rule, self.problem, side)
-        buffer = self.x.new_empty(side * side)
-        for i in range(0, len(self.x), side):
-            rows = slice(i, min(i + side, len(self.x)))
-            excluder.enter(rows)
-            for j in range(i if self.problem.square else 0, len(self.y), side):
-                columns = slice(j, min(j + side, len(self.y)))
+        """Every anchor against every reference; in the square form, those after it, and those before it by symmetry."""
+        square, excluder = self.problem.square, Excluder(self.rule, self.problem, _COLUMNS)
+        buffer = self.x.new_empty(min(_ROWS, len(self.x)) * min(_COLUMNS, len(self.y)))
+        for i in range(0, len(self.x), _ROWS):
+            rows = slice(i, min(i + _ROWS, len(self.x)))
+            begin = i if square else 0
+            excluder.enter(rows, begin)
+            for j in range(begin, len(self.y), _COLUMNS):
+                columns = slice(j, min(j + _COLUMNS, len(self.y)))
                 distance = self._distance(rows, columns, buffer)
                 excluder.punch(distance, columns)
                 self._show(distance, rows, j, self.layout.reference_index[columns])
-                if self.problem.square and j > i:
-                    self._show(distance.T, columns, i, self.layout.index[rows])
+                after = max(rows.stop, j)
+                if square and after < columns.stop:
+                    self._show(distance[:, after - j :].T, slice(after, columns.stop), i, self.layout.index[rows])
 
     def _distance(self, rows: slice, columns: slice, buffer: Tensor) -> Tensor:
         """The tile `[B, C]`, in a buffer that the next tile overwrites."""
@@ -80,10 +81,11 @@ class Stream:
         for rows in groups:
             blocks = slice(rows.start // _BLOCK, -(-rows.stop // _BLOCK))
             width = int((stops[blocks] - starts[blocks]).max())
+            width = min(-(-width // RUN) * RUN, len(self.y))
             start = starts[blocks].clamp_max(len(self.y) - width)
             self.layout.offset[rows] = start.repeat_interleave((rows.stop - rows.start) // len(start))
-            for first in range(0, width, _COLUMNS):
-                column = torch.arange(first, min(first + _COLUMNS, width), device=start.device)
+            for first in range(0, width, _WINDOW):
+                column = torch.arange(first, min(first + _WINDOW, width), device=start.device)
                 self._show_windows(rows, start[:, None] + column, first)
 
     def _show_windows(self, rows: slice, window: Tensor, first: int) -> None:
@@ -115,8 +117,3 @@ class Stream:
         for part, value in zip(before, self.rule.update(before, tile), strict=True):
             part.copy_(value)
 
-
-def _even_side(length: int) -> int:
-    """The side of square tiles that cover `length` evenly, at most `_SIDE`, in whole runs."""
-    tiles = -(-length // _SIDE)
-    return min(_SIDE, -(-length // (tiles * RUN)) * RUN)

@@ -17,32 +17,32 @@ class Excluder:
     Args:
         rule: whose pool it is.
         problem: the problem.
-        side: columns of a tile; tiles begin at its multiples.
+        width: columns of a tile.
     """
 
-    def __init__(self, rule: Rule, problem: Problem, side: int) -> None:
-        self.rule, self.problem, self.side = rule, problem, side
-        self.rows = slice(0, 0)
+    def __init__(self, rule: Rule, problem: Problem, width: int) -> None:
+        self.rule, self.problem, self.width = rule, problem, width
+        self.rows, self.begin = slice(0, 0), 0
         self.row = self.column = problem.labels[:0]
         self.edges: list[int] = []
         self.dense = False
 
-    def enter(self, rows: slice) -> None:
-        """Prepare for tiles of these anchors."""
-        self.rows = rows
+    def enter(self, rows: slice, begin: int) -> None:
+        """Prepare for the tiles of these anchors, the first of which begins at the column `begin`."""
+        self.rows, self.begin = rows, begin
         if self.rule.pool != "negatives":
             return
         start, count = (part[rows] for part in self.problem.positive_spans)
         end = count.cumsum(0)
         total = int(end[-1])
-        self.dense = total * _DENSE > len(count) * self.side
+        self.dense = total * _DENSE > len(count) * self.width
         if self.dense:
             return
         row = torch.arange(len(count), device=count.device).repeat_interleave(count, output_size=total)
         position = torch.arange(total, device=count.device) + (start + count - end)[row]
         self.column, by_column = self.problem.reference_order.index[position].sort()
         self.row = row[by_column]
-        tiles = torch.arange(0, len(self.problem.references) + self.side, self.side, device=count.device)
+        tiles = torch.arange(begin, len(self.problem.references) + self.width, self.width, device=count.device)
         self.edges = torch.searchsorted(self.column, tiles).tolist()
 
     def punch(self, distance: Tensor, columns: slice) -> None:
@@ -55,7 +55,7 @@ class Excluder:
             same = problem.labels[rows, None] == problem.reference_labels[None, columns]
             distance.masked_fill_(same, self.rule.absent)
         else:
-            number = columns.start // self.side
+            number = (columns.start - self.begin) // self.width
             here = slice(self.edges[number], self.edges[number + 1])
             place = torch.add(self.column[here] - columns.start, self.row[here], alpha=distance.shape[1])
             distance.view(-1).index_fill_(0, place, self.rule.absent)

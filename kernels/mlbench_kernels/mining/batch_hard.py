@@ -45,7 +45,8 @@ def batch_hard_op(
     problem = make_problem(anchors, labels, references, reference_labels, distance)
     (positive,) = run_rule(Extreme("positives", farthest=True), problem, backend)
     (negative,) = run_rule(Extreme("negatives"), problem, backend)
-    return positive, problem.distances(positive), negative, problem.distances(negative)
+    far, near = problem.distances(torch.stack((positive, negative), dim=1)).unbind(dim=1)
+    return positive, far.clone(), negative, near.clone()
 
 
 @fake("batch_hard")

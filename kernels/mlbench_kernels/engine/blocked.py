@@ -56,10 +56,10 @@ class Stream:
                 columns = slice(j, min(j + _COLUMNS, len(self.y)))
                 distance = self._distance(rows, columns, buffer)
                 excluder.punch(distance, columns)
-                self._show(distance, rows, j, self.layout.reference_index[columns])
+                self._show(distance, rows, j, self.layout.reference_index[None, columns])
                 after = max(rows.stop, j)
                 if square and after < columns.stop:
-                    self._show(distance[:, after - j :].T, slice(after, columns.stop), i, self.layout.index[rows])
+                    self._show(distance[:, after - j :].T, slice(after, columns.stop), i, self.layout.index[None, rows])
 
     def _distance(self, rows: slice, columns: slice, buffer: Tensor) -> Tensor:
         """The tile `[B, C]`, in a buffer that the next tile overwrites."""
@@ -110,9 +110,8 @@ class Stream:
         return distance.copy_(self.problem.from_order(distance)) if self.rule.needs_distance else distance
 
     def _show(self, distance: Tensor, rows: slice, first: int, columns: Tensor) -> None:
-        """Let the anchors `rows` see references: their distances, the first's position, their indices."""
+        """Let the anchors `rows` see references: their distances, the position of the first, their indices."""
         before: State = tuple(part[rows] for part in self.state)
-        columns = columns.expand(distance.shape)
         tile = Tile(distance, first, self.layout.index[rows], columns, self.thresholds[rows])
         for part, value in zip(before, self.rule.update(before, tile), strict=True):
             part.copy_(value)

@@ -115,4 +115,3 @@ class Stream:
         tile = Tile(distance, first, self.layout.index[rows], columns, self.thresholds[rows])
         for part, value in zip(before, self.rule.update(before, tile), strict=True):
             part.copy_(value)
-

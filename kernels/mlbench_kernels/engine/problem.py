@@ -125,7 +125,7 @@ class Problem:
     def _exact(self, x: Tensor, index: Tensor) -> Tensor:
         """Distances between `x` and the references `index`, in the shape of `index`; `x` `[.., D]` broadcasts."""
         x, y = x.double(), self.references.index_select(0, index.flatten().clamp_min(0)).double()
-        y = y.view(*index.shape, -1)
+        y = y.view(*index.shape, x.shape[-1])
         if self.distance == "cosine":
             norms = torch.linalg.vector_norm(x, dim=-1) * torch.linalg.vector_norm(y, dim=-1)
             return 1 - (x * y).sum(dim=-1) / norms.clamp_min(torch.finfo(torch.float64).tiny)

@@ -10,7 +10,6 @@ For positives both sides are sorted by label first, and a program streams only t
 
 from __future__ import annotations
 
-import os
 from importlib import import_module
 from typing import Any
 
@@ -112,7 +111,7 @@ def _stream(
             tl.store(outputs[o] + place, result, mask=(i < N)[:, None] & (w < WIDTH)[None, :])
 
 
-def run_triton(rule: Rule, problem: Problem, precision: str = "ieee") -> tuple[Tensor, ...]:
+def run_triton(rule: Rule, problem: Problem, precision: str) -> tuple[Tensor, ...]:
     """Run `rule` on the GPU of the problem's tensors (on the CPU under `TRITON_INTERPRET=1`)."""
     device = problem.anchors.device
     tiling = INTERPRETER
@@ -157,8 +156,6 @@ def launch(
 
 def _operands(problem: Problem, layout: Layout, precision: str) -> tuple[Tensor, Tensor, Tensor, Tensor]:
     """`Problem.factors` in the type that the matrix units read, D filled up with zeros to the alignment."""
-    if os.environ.get("TRITON_INTERPRET") == "1" and precision.startswith("bf16"):
-        raise RuntimeError(f"precision: {precision!r} cannot run in Triton's interpreter; use 'ieee' or 'tf32x3' there")
     x, y, a, b = layout.factors(problem, torch.float32)
     if precision == "bf16":
         x, y = x.bfloat16(), y.bfloat16()

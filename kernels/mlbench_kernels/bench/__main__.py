@@ -24,7 +24,7 @@ from .rows import Contestant, Row
 from .worker import Group, Options, Worker
 
 _BUDGET = 420.0  # seconds on a GPU
-_PATIENCE = {"cpu": 600.0, "cuda": 60.0}
+_PATIENCE = {"cpu": 600.0, "cuda": 90.0}
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -34,7 +34,8 @@ def main(arguments: list[str] | None = None) -> int:
     cases = all_cases()
     groups = [group for group in in_order(cases, device) if options.only in str(group)]
     if not groups:
-        print(f"--only: nothing contains {options.only!r}; there are: {', '.join(case.operation for case in cases)}")
+        names = ", ".join(case.operation for case in cases)
+        print(f"--only: nothing contains {options.only!r}; there are {names}", file=sys.stderr)
         return 2
     results = Results(device, environment(device, options.cold))
     folder = options.folder and options.folder / slug(results.environment["device"])

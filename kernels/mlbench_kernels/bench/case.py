@@ -21,7 +21,8 @@ PRECISIONS = ("tf32x3", "bf16x3", "bf16", "tf32", "ieee")
 Call = Callable[[], Any]
 
 
-class Shape(NamedTuple):
+@dataclass(frozen=True)
+class Shape:
     """The size of a problem: `count` rows of `dimension` in `classes` classes of almost equal size."""
 
     count: int

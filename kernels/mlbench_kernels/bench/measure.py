@@ -9,7 +9,7 @@ from .case import EXACT, Call, Case, Judge, Provider, Setting, Shape, Verdict
 from .rows import Contestant, Row, with_shares
 from .timing import SLOW, Machine, Quantiles, Timed, take_turns
 
-Say = Callable[[Contestant], None]
+Say = Callable[[Contestant | None], None]
 
 TURNS = 3.0
 """About how many seconds the participants of a group take turns."""
@@ -55,7 +55,7 @@ def measure(
         case: what.
         shape: how large.
         machine: where.
-        say: hears who is about to run: should the process die, that one is the reason.
+        say: hears who is about to run, None for all: should the process die, that one is the reason.
         without: who is left out.
         turns: about how many seconds they take turns.
 
@@ -65,14 +65,16 @@ def measure(
     inputs = case.make(shape, machine.device)
     judge = case.judge(inputs)
     entries, rows = [], []
-    for provider, contestant in contestants(case, shape, machine.device.type):
+    for provider, contestant in contestants(case, shape, machine.kind):
         if contestant in without:
             continue
         say(contestant)
         try:
             entries.append(_enter(provider, contestant, inputs, judge, shape, machine))
-        except Exception as error:  # noqa: BLE001 - one participant's failure is a row, whatever it is
+        except Exception as error:  # one participant's failure is a row, whatever it is
             rows.append(Row.of(case.operation, contestant, shape, error=_message(error)))
+            machine.finish()  # raises if the device is of no more use to this process
+    say(None)
     times = {entry.contestant: [entry.once.seconds] for entry in entries}
     quick = {entry.contestant: entry.timed for entry in entries if entry.timed.seconds < SLOW}
     times.update(take_turns(machine, quick, turns))
@@ -103,7 +105,7 @@ def _enter(
     first = once(machine, call)
     verdict = None if provider.answer is None else judge(provider.answer(first.result), contestant.precision)
     first = first._replace(result=None)
-    again = first if first.seconds > SLOW else once(machine, call)._replace(result=None)
+    again = first if first.seconds > SLOW and not machine.compiles else once(machine, call)._replace(result=None)
     return Entry(contestant, machine.prepare(call, again.seconds, provider.capturable), again, verdict)
 
 

@@ -16,12 +16,11 @@ Answer = Callable[[Any], Any]
 
 def ours(function: Callable[..., Any], answer: Answer | None, name: str = OURS, **options: Any) -> Provider:
     """A public mining function of this package."""
-    return Provider(
-        name,
-        lambda batch, setting: lambda: function(*batch, backend=setting.backend, **options),
-        answer,
-        PRECISIONS,
-    )
+
+    def prepare(batch: Batch, setting: Setting) -> Callable[[], Any]:
+        return lambda: function(*batch, **setting._asdict(), **options)
+
+    return Provider(name, prepare, answer, PRECISIONS)
 
 
 def dense(function: Callable[[Tensor, Tensor], Any], answer: Answer, pair_bytes: float) -> Provider:

@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from .case import OURS, PRODUCT, Bar, Case
+from .case import OURS, PRODUCT, Bar, Case, Shape
 from .rows import NAMES, Contestant, Row, from_json, to_json
 
 
@@ -47,13 +47,10 @@ class Results:
         content = json.loads(file.read_text(encoding="utf-8"))
         return cls(content["kind"], content["environment"], [from_json(row) for row in content["rows"]])
 
-    def find(self, operation: str, contestant: Contestant, shape: Sequence[int]) -> Row | None:
+    def find(self, operation: str, contestant: Contestant, shape: Shape) -> Row | None:
         """The row of a participant, if it was measured."""
-        wanted = (operation, contestant, tuple(shape))
-        return next(
-            (row for row in self.rows if (row.operation, Contestant(row.provider, row.precision), row.shape) == wanted),
-            None,
-        )
+        wanted = (operation, *contestant, shape)
+        return next((row for row in self.rows if row.key == wanted), None)
 
 
 def _replace(file: Path, text: str) -> None:

@@ -66,12 +66,17 @@ class Row:
     @classmethod
     def of(cls, operation: str, contestant: Contestant, shape: Shape, **values: Any) -> Row:
         """A row with some values."""
-        return cls(operation, *contestant, *shape, **values)
+        return cls(operation, *contestant, shape.count, shape.dimension, shape.classes, **values)
 
     @property
     def shape(self) -> Shape:
         """The size of its problem."""
         return Shape(self.count, self.dimension, self.classes)
+
+    @property
+    def key(self) -> tuple[str, str, str, Shape]:
+        """What no other row has."""
+        return self.operation, self.provider, self.precision, self.shape
 
     @property
     def wrong(self) -> bool:
@@ -89,10 +94,10 @@ NAMES = tuple(field.name for field in fields(Row))
 
 def with_shares(rows: list[Row]) -> list[Row]:
     """The rows of a group, with their share of the product's speed."""
-    product = {row.precision: row.seconds for row in rows if row.provider == PRODUCT}
+    product = {row.precision: row.seconds for row in rows if row.provider == PRODUCT and row.seconds}
     return [
         replace(row, product_share=product[row.precision] / row.seconds)
-        if row.seconds and product.get(row.precision)
+        if row.seconds and row.precision in product
         else row
         for row in rows
     ]

@@ -48,14 +48,18 @@ class Machine(Clock, Protocol):
     """A device and how to measure on it.
 
     Attributes:
+        kind: "cpu" or "cuda".
         device: where inputs live.
         backend: which backend of ours to time.
         timer: what the times are from.
+        compiles: whether a first call may take its time to compile something.
     """
 
+    kind: str
     device: torch.device
     backend: str
     timer: str
+    compiles: bool
 
     def free(self) -> int | None:
         """Bytes that can be allocated."""

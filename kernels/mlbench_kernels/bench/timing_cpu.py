@@ -14,9 +14,11 @@ from .timing import Timed
 class Cpu:
     """The CPU as a `timing.Machine`."""
 
+    kind = "cpu"
     device = torch.device("cpu")
     backend = "blocked"
     timer = "wall"
+    compiles = False
 
     def mark(self) -> float:
         """Seconds."""

@@ -18,9 +18,11 @@ class Gpu:
         cold: overwrite the L2 cache before each call. Otherwise a small batch may still be in it, as it is in training.
     """
 
+    kind = "cuda"
     device = torch.device("cuda")
     backend = "triton"
     timer = "events"
+    compiles = True
 
     def __init__(self, cold: bool = False) -> None:
         self._flush = torch.empty(256 << 20, dtype=torch.int8, device=self.device) if cold else None

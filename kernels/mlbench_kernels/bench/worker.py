@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import multiprocessing
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass
 from multiprocessing.connection import Connection
 from typing import Any, NamedTuple
@@ -71,24 +71,29 @@ class Worker:
         """The rows of a group; a participant that ends the process, or does not end, gets a row that says so."""
         lost: dict[Contestant, str] = {}
         while True:
-            last, rows, error = Contestant("", ""), None, ""
-            try:
-                for kind, content in self._ask(("measure", group, frozenset(lost))):
-                    if kind == "about":
-                        last = content
-                    else:
-                        rows, error = (content, "") if kind == "rows" else (None, content)
-            except (EOFError, OSError):
-                error = "the process died"
-            except TimeoutError:
-                error = f"no answer in {self.options.patience:.0f} s"
-            if rows is not None:
+            last, rows, error = self._attempt(group, frozenset(lost))
+            if not error:
                 return rows + [Row.of(group.operation, who, group.shape, error=why) for who, why in lost.items()]
             self.close()
-            if not last.provider or last in lost:  # nobody's fault but the group's
+            if last is None:  # nobody's fault but the group's
                 whose = Contestant(group.case.providers[0].name, EXACT)
                 return [Row.of(group.operation, whose, group.shape, error=error)]
             lost[last] = error
+
+    def _attempt(self, group: Group, without: frozenset[Contestant]) -> tuple[Contestant | None, list[Row], str]:
+        """Who ran last, the rows, and what went wrong."""
+        last: Contestant | None = None
+        try:
+            for kind, content in self._ask(("measure", group, without)):
+                if kind == "about":
+                    last = content
+                else:
+                    return last, *((content, "") if kind == "rows" else ([], content))
+        except TimeoutError:
+            return last, [], f"no answer in {self.options.patience:.0f} s"
+        except (EOFError, OSError):
+            pass
+        return last, [], "the process died"
 
     def peak(self, group: Group, contestant: Contestant) -> int | None:
         """Peak memory of a participant above the inputs, in a process of its own; None if it died."""
@@ -126,10 +131,10 @@ class Worker:
 
     def _start(self) -> None:
         # A fork of a server that has imported everything and run nothing: ready at once, and with no memory of its own.
-        methods = multiprocessing.get_all_start_methods()
-        context = multiprocessing.get_context("forkserver" if "forkserver" in methods else "spawn")
-        if context.get_start_method() == "forkserver":
-            context.set_forkserver_preload([__name__])
+        # Where there is no such server, on Windows, importing anew does as well.
+        method = "forkserver" if "forkserver" in multiprocessing.get_all_start_methods() else "spawn"
+        context: Any = multiprocessing.get_context(method)
+        context.set_forkserver_preload([__name__])
         self._connection, theirs = context.Pipe()
         self._process = context.Process(target=serve, args=(theirs, self.options))
         self._process.start()
@@ -150,9 +155,9 @@ def serve(connection: Connection, options: Options) -> None:
                 connection.send(("peak", peak_of(group, argument)))
                 continue
             machine = machine or (Cpu() if options.device == "cpu" else Gpu(options.cold))
-            say: Callable[[Contestant], None] = lambda contestant: connection.send(("about", contestant))  # noqa: E731
-            connection.send(("rows", measure(group.case, group.shape, machine, say, argument)))
-        except Exception as error:  # noqa: BLE001 - told to the other end
+            rows = measure(group.case, group.shape, machine, lambda who: connection.send(("about", who)), argument)
+            connection.send(("rows", rows))
+        except Exception as error:  # told to the other end
             connection.send(("error", f"{type(error).__name__}: {error}"[:300]))
 
 

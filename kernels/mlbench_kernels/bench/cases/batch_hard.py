@@ -6,7 +6,7 @@ import torch
 from torch import Tensor
 
 from ...mining import batch_hard
-from ..case import DENSE, PML, PRECISIONS, PRODUCT, Bar, Case, Judge, Shape, Verdict, fours
+from ..case import DENSE, EXACT, PML, PRECISIONS, PRODUCT, Bar, Case, Judge, Shape, Verdict, fours
 from ..data import Batch, make_batch
 from ..exact import Best, pick_bound, together
 from ..peers import compiled, dense, metric_learning_miner, ours
@@ -39,8 +39,8 @@ def judge(batch: Batch) -> Judge:
 
 
 def _share(shape: Shape, share: float) -> list[Bar]:
-    """Of the rate of the product, in every precision."""
-    return [Bar("cuda", shape, "speed", share, PRODUCT, precision) for precision in PRECISIONS]
+    """Of the rate of the product, in every precision of the matrix units."""
+    return [Bar("cuda", shape, "speed", share, PRODUCT, precision) for precision in PRECISIONS if precision != EXACT]
 
 
 BARS = (
@@ -52,11 +52,10 @@ BARS = (
     Bar("cpu", _HUGE, "time", 0.9, PRODUCT),
     Bar("cpu", _HUGE, "memory", 64 << 20),
     *_share(_HUGE, 0.45),
-    *_share(fours(65_536), 0.45),
     *_share(fours(16_384, 512), 0.75),
     *_share(fours(16_384, 1024), 0.85),
-    Bar("cuda", _HUGE, "speed", 8, DENSE, "tf32x3", "ieee"),
-    Bar("cuda", _GIANT, "memory", 2 << 30),
+    Bar("cuda", _HUGE, "speed", 8, DENSE, "tf32x3", EXACT),
+    Bar("cuda", _GIANT, "memory", 2 << 30, precision="tf32x3"),
 )
 
 CASES = (

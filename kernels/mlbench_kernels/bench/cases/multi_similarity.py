@@ -29,11 +29,13 @@ def dense_multi_similarity(x: Tensor, labels: Tensor) -> Pairs:
     far = distance.masked_fill(~same, -torch.inf).amax(dim=1, keepdim=True)
     hard_positive = same & (distance > near - _EPSILON)
     hard_negative = negative & (distance < far + _EPSILON)
-    return *hard_positive.nonzero().unbind(dim=1), *hard_negative.nonzero().unbind(dim=1)
+    anchor, positive = hard_positive.nonzero().unbind(dim=1)
+    other, found = hard_negative.nonzero().unbind(dim=1)
+    return anchor, positive, other, found
 
 
 def judge(batch: Batch) -> Judge:
-    """Both sets of pairs against the exact ones; a pair may be missed or added as close to its threshold as rounding."""
+    """Both sets of pairs against the exact ones; they may differ in pairs that rounding cannot tell apart."""
 
     def verdict(pairs: Pairs, precision: str) -> Verdict:
         differ, of, excess = 0, 0, 0.0

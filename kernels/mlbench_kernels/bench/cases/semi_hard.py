@@ -88,6 +88,8 @@ def judge(batch: Batch) -> Judge:
         excess = torch.maximum(value - exact.far, exact.near - value)
         missed = (exact.farthest - exact.near).masked_fill(exact.negative < 0, 0.0)
         excess = torch.where(negative < 0, missed, excess).clamp_min(0)
+        same = batch.labels[anchor] == batch.labels[negative.clamp_min(0)]
+        excess = excess.masked_fill(same & (negative >= 0), torch.inf)
         differ = int((negative != exact.negative).sum())
         return Verdict(differ, len(anchor), float(excess.max()) if len(excess) else 0.0, bound)
 

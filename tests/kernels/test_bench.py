@@ -87,8 +87,7 @@ def test_a_pick_beyond_float32_but_within_bfloat16_passes_only_there():
 
 def test_the_checks_on_a_gpu_with_triton():
     run_python(
-        "from mlbench_kernels.bench.__main__ import main
-from mlbench_kernels.bench.case import COMPILED, OURS, PML, Shape\n"
+        "from mlbench_kernels.bench.case import COMPILED, OURS, PML, Shape\n"
         "from mlbench_kernels.bench.cases import all_cases\n"
         "from mlbench_kernels.bench.measure import measure\n"
         "from mlbench_kernels.bench.rows import Contestant\n"

@@ -23,7 +23,7 @@ perf: .venv/.installed-dev  ## benchmarks, each beside its peer; minutes
 	$(BIN)/python -m pytest tests/perf/bench_*.py -s
 
 gpu:  ## kernels checked and timed on a CUDA GPU, under eight minutes; installs nothing: needs torch and Triton
-	PYTHONPATH=$(CURDIR)/kernels $(or $(wildcard $(BIN)/python),$(PYTHON)) -m mlbench_kernels.bench \
+	PYTHONPATH=$(CURDIR)/kernels$(PYTHONPATH:%=:%) $(or $(wildcard $(BIN)/python),$(PYTHON)) -m mlbench_kernels.bench \
 		--folder $(or $(OUT),leaderboards/kernels)
 
 docs: .venv/.installed  ## put the committed measurements into the pages that show them

@@ -15,7 +15,7 @@ from brute import run_python
 from mlbench_kernels.bench.__main__ import main
 from mlbench_kernels.bench.case import COMPILED, DENSE, OURS, PML, PRODUCT, Bar, Case, Setting, Shape, fours
 from mlbench_kernels.bench.cases import all_cases
-from mlbench_kernels.bench.data import make_batch
+from mlbench_kernels.bench.data import Batch, make_batch
 from mlbench_kernels.bench.gradients import Evaluated, evaluate, judge_loss, loss_provider
 from mlbench_kernels.bench.measure import contestants, measure
 from mlbench_kernels.bench.readme import render
@@ -83,6 +83,18 @@ def test_a_pick_beyond_float32_but_within_bfloat16_passes_only_there():
     swapped[:2] = best[:2]
     assert judge(swapped, "bf16").passed
     assert not judge(swapped, "ieee").passed
+
+
+def test_a_semi_hard_negative_may_be_passed_over_only_where_rounding_cannot_tell():
+    degrees = torch.tensor([0.0, 40.0, 40.05, 60.0, 300.0])  # negatives just beyond the positive, farther, and as far
+    embeddings = torch.stack([degrees.deg2rad().cos(), degrees.deg2rad().sin()], dim=1)
+    judge = CASES["semi-hard"].judge(Batch(embeddings, torch.tensor([0, 0, 1, 2, 3])))
+    pairs = torch.tensor([0, 1]), torch.tensor([1, 0])
+    assert judge((*pairs, torch.tensor([2, 4])), "ieee") == (0, 2, 0.0, judge((*pairs, pairs[0]), "ieee").bound)
+    assert judge((*pairs, torch.tensor([3, 4])), "bf16").passed
+    assert not judge((*pairs, torch.tensor([3, 4])), "ieee").passed
+    assert not judge((*pairs, torch.tensor([-1, 4])), "bf16").passed
+    assert not judge((*pairs, torch.tensor([2, 3])), "bf16").passed
 
 
 def test_the_checks_on_a_gpu_with_triton():

@@ -44,6 +44,7 @@ def main(arguments: list[str] | None = None) -> int:
     worker = Worker(Options(device, options.cold, _threads(), _PATIENCE[device]))
     end = time.monotonic() + (options.budget or (_BUDGET if device == "cuda" else float("inf")))
     for group in groups:
+        print(f"{group} …", file=sys.stderr, flush=True)
         rows = run(worker, group, end)
         results.rows += rows
         results.save(*files)

@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from typing import NamedTuple
 
 import torch
 from torch import Tensor
+from torch.nn.functional import normalize
 
 from ...mining import batch_hard, semi_hard
 from ..case import OURS, Bar, Case, Judge, Shape, Verdict, fours
 from ..data import Batch, make_batch
-from ..exact import Block, blocks, pair_distances, pick_bound
+from ..exact import Block, blocks, pick_bound
 from ..peers import dense, metric_learning_miner, ours
 from ..product import product
 
@@ -19,6 +20,7 @@ Triplets = tuple[Tensor, Tensor, Tensor]
 
 _BATCH_HARD = f"{OURS} batch-hard"
 _EXACT_PICKS = ("tf32x3", "bf16x3", "ieee")
+_PART = 512  # pairs whose distances to everybody are held at a time
 
 
 def dense_semi_hard(x: Tensor, labels: Tensor) -> Triplets:
@@ -38,16 +40,13 @@ def dense_semi_hard(x: Tensor, labels: Tensor) -> Triplets:
     return anchor, positive, index[anchor, place].masked_fill(far[anchor, place].isinf(), -1)
 
 
-@dataclass(frozen=True)
-class Exact:
-    """The exact answer, `[P]` each: the pair, its distance, the pick and its distance (inf without one)."""
+class Exact(NamedTuple):
+    """The exact answer, `[P]` each: the pair, its distance, and the nearest negative that is farther (or -1)."""
 
     anchor: Tensor
     positive: Tensor
     near: Tensor
     negative: Tensor
-    far: Tensor
-    farthest: Tensor  # any negative's, of the anchor
 
     @classmethod
     def of(cls, batch: Batch) -> Exact:
@@ -55,25 +54,29 @@ class Exact:
         parts = [cls._of(block) for block in blocks(batch)]
         return cls(*(torch.cat(part) for part in zip(*parts, strict=True)))
 
-    @staticmethod
-    def _of(block: Block) -> tuple[Tensor, ...]:
+    @classmethod
+    def _of(cls, block: Block) -> Exact:
         anchor, positive = block.positive.nonzero().unbind(dim=1)
-        near = block.distance[anchor, positive]
-        value, index = torch.full_like(near, torch.inf), torch.full_like(anchor, -1)
-        distance = block.distance.masked_fill(block.same, torch.inf)
-        for pairs in torch.arange(len(anchor), device=anchor.device).split(len(block.distance)):
-            rows = distance[anchor[pairs]]
-            value[pairs], index[pairs] = rows.masked_fill_(rows <= near[pairs, None], torch.inf).min(dim=1)
-        farthest = block.distance.masked_fill(block.same, -torch.inf).amax(dim=1)[anchor]
-        start: int = block.rows.start
-        return anchor + start, positive, near, index.masked_fill(value.isinf(), -1), value, farthest
+        near, first = block.distance[anchor, positive], int(block.rows.start)
+        far = block.distance.masked_fill(block.same, torch.inf)
+        _, negative = _nearest_beyond(far, anchor, near)
+        return cls(anchor + first, positive, near, negative)
+
+
+def _nearest_beyond(far: Tensor, row: Tensor, limit: Tensor) -> tuple[Tensor, Tensor]:
+    """The least of the distances `far[row]` `[P, N]` above `limit` `[P]` and where it is; inf and -1 without one."""
+    value, index = torch.empty_like(limit), torch.empty_like(row)
+    for part in torch.arange(len(row), device=row.device).split(max(1, len(far))):
+        rows = far[row[part]]
+        value[part], index[part] = rows.masked_fill_(rows <= limit[part, None], torch.inf).min(dim=1)
+    return value, index.masked_fill(value.isinf(), -1)
 
 
 def judge(batch: Batch) -> Judge:
     """The triplets against the exact ones.
 
-    A pick may be nearer than the positive, or farther than the best, by what rounding explains; no pick is right where
-    no negative is farther than the positive by more than that.
+    Rounding may take a negative that is nearer than the positive, or pass over one that is farther, by so little that
+    it cannot tell; of those that are farther beyond doubt it must take the nearest, but for rounding again.
     """
     exact = Exact.of(batch)
 
@@ -84,16 +87,26 @@ def judge(batch: Batch) -> Judge:
         bound = pick_bound(precision, batch.embeddings.shape[1])
         if not (torch.equal(anchor, exact.anchor) and torch.equal(positive, exact.positive)):
             return Verdict(len(exact.anchor), len(exact.anchor), torch.inf, bound)
-        value = pair_distances(batch, anchor, negative)
-        excess = torch.maximum(value - exact.far, exact.near - value)
-        missed = (exact.farthest - exact.near).masked_fill(exact.negative < 0, 0.0)
-        excess = torch.where(negative < 0, missed, excess).clamp_min(0)
-        same = batch.labels[anchor] == batch.labels[negative.clamp_min(0)]
-        excess = excess.masked_fill(same & (negative >= 0), torch.inf)
-        differ = int((negative != exact.negative).sum())
-        return Verdict(differ, len(anchor), float(excess.max()) if len(excess) else 0.0, bound)
+        other = (negative != exact.negative).nonzero().flatten()
+        parts = other.split(_PART) if len(other) else ()
+        excess = max((_excess(batch, exact, part, negative[part], bound) for part in parts), default=0.0)
+        return Verdict(len(other), len(anchor), excess, bound)
 
     return verdict
+
+
+def _excess(batch: Batch, exact: Exact, pairs: Tensor, negative: Tensor, bound: float) -> float:
+    """How far the negatives of some pairs are from what they may be."""
+    anchor, near = exact.anchor[pairs], exact.near[pairs]
+    x = normalize(batch.embeddings.double())
+    far = (1 - x[anchor] @ x.T).masked_fill(batch.labels[anchor, None] == batch.labels, torch.inf)
+    row = torch.arange(len(pairs), device=pairs.device)
+    beyond, _ = _nearest_beyond(far, row, near + bound)  # inf without one
+    value = far[row, negative.clamp_min(0)]  # inf for one that is no negative
+    excess = torch.maximum(value - beyond, near - value)
+    excess = torch.where(value.isinf(), torch.inf, excess)
+    excess = torch.where(negative >= 0, excess, torch.where(beyond.isinf(), 0.0, torch.inf))
+    return max(0.0, float(excess.max()))
 
 
 def _bars(device: str, shape: Shape) -> list[Bar]:

@@ -10,6 +10,7 @@ import os
 import sys
 import time
 from collections.abc import Iterator
+from contextlib import closing
 from dataclasses import replace
 from itertools import zip_longest
 from pathlib import Path
@@ -38,23 +39,27 @@ def main(arguments: list[str] | None = None) -> int:
         print(f"--only: nothing contains {options.only!r}; there are {names}", file=sys.stderr)
         return 2
     results = Results(device, environment(device, options.cold))
-    folder = options.folder and options.folder / slug(results.environment["device"])
-    files = options.json or (folder and folder / "bench.json"), options.csv or (folder and folder / "bench.csv")
     _greet(results)
-    worker = Worker(Options(device, options.cold, _threads(), _PATIENCE[device]))
-    end = time.monotonic() + (options.budget or (_BUDGET if device == "cuda" else float("inf")))
-    for group in groups:
-        print(f"{group} …", file=sys.stderr, flush=True)
-        rows = run(worker, group, end)
-        results.rows += rows
-        results.save(*files)
-        print(measured_table(rows) + "\n", flush=True)
-    worker.close()
+    budget = options.budget or (_BUDGET if device == "cuda" else float("inf"))
+    with closing(Worker(Options(device, options.cold, _threads(), _PATIENCE[device]))) as worker:
+        measure_all(worker, groups, time.monotonic() + budget, results, *_files(options, results))
     print(bar_table(cases, [results], device))
     failed = [row for row in results.rows if row.failed]
     for row in failed:
         print(f"{row.operation} {row.shape} {row.precision}: {row.error or 'wrong'}", file=sys.stderr)
     return 1 if failed else 0
+
+
+def measure_all(
+    worker: Worker, groups: list[Group], end: float, results: Results, json_file: Path | None, csv_file: Path | None
+) -> None:
+    """Add the rows of every group to `results`, and write and print them as they come."""
+    for group in groups:
+        print(f"{group} …", file=sys.stderr, flush=True)
+        rows = run(worker, group, end)
+        results.rows += rows
+        results.save(json_file, csv_file)
+        print(measured_table(rows) + "\n", flush=True)
 
 
 def in_order(cases: list[Case], device: str) -> Iterator[Group]:
@@ -83,6 +88,12 @@ def _greet(results: Results) -> None:
     print(", ".join(f"{name} {value}" for name, value in results.environment.items()) + "\n", flush=True)
     if results.kind == "cpu" and (_threads() or 1) != 1:
         print(f"OMP_NUM_THREADS is {_threads()}: the bars are for one thread, where they say nothing else\n")
+
+
+def _files(options: argparse.Namespace, results: Results) -> tuple[Path | None, Path | None]:
+    """Where JSON and CSV go, if anywhere."""
+    folder = options.folder and options.folder / slug(results.environment["device"])
+    return options.json or (folder and folder / "bench.json"), options.csv or (folder and folder / "bench.csv")
 
 
 def _threads() -> int | None:

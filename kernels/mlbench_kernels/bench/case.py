@@ -13,6 +13,8 @@ PRODUCT = "X @ X.T"
 PML = "pytorch-metric-learning"
 DENSE = "dense torch"
 COMPILED = "dense torch.compile"
+CERTIFIED = f"{OURS} certified"
+BATCH_HARD = f"{OURS} batch-hard"
 
 EXACT = "ieee"
 """The precision of the CPU, and of participants that know only plain float32."""

@@ -9,27 +9,16 @@ import torch
 from torch import Tensor
 from torch.nn.functional import normalize
 
-from ..precision import PRODUCT_ERROR
+from ..precision import relative_error
 from .case import Verdict
 from .data import Batch
 
 _ELEMENTS = {"cpu": 1 << 22, "cuda": 1 << 26}  # of a block
 
 
-def cosine_error(precision: str, dimension: int) -> float:
-    """Largest error of the cosine of two rows that were normalised, multiplied and summed in `precision`.
-
-    The bound that `mlbench_kernels.precision` states, and what normalising adds to it.
-
-    >>> f"{cosine_error('bf16', 128):.1e}, {cosine_error('ieee', 128):.1e}"
-    '7.8e-03, 3.1e-05'
-    """
-    return PRODUCT_ERROR[precision] + (dimension + 4) * 2**-22
-
-
 def pick_bound(precision: str, dimension: int) -> float:
-    """How much worse than the best a pick may be: the two that were confused have an error each."""
-    return 2 * cosine_error(precision, dimension)
+    """How much worse than the best a pick may be: the cosines of the two that were confused have an error each."""
+    return 2 * relative_error(precision, dimension)
 
 
 class Block:

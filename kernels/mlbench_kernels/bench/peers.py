@@ -14,13 +14,19 @@ from .data import Batch
 Answer = Callable[[Any], Any]
 
 
-def ours(function: Callable[..., Any], answer: Answer | None, name: str = OURS, **options: Any) -> Provider:
-    """A public mining function of this package."""
+def ours(
+    function: Callable[..., Any],
+    answer: Answer | None,
+    name: str = OURS,
+    precisions: tuple[str, ...] = PRECISIONS,
+    **options: Any,
+) -> Provider:
+    """A public mining function of this package; `options` are its own."""
 
     def prepare(batch: Batch, setting: Setting) -> Callable[[], Any]:
         return lambda: function(*batch, **setting._asdict(), **options)
 
-    return Provider(name, prepare, answer, PRECISIONS)
+    return Provider(name, prepare, answer, precisions)
 
 
 def dense(function: Callable[[Tensor, Tensor], Any], answer: Answer, pair_bytes: float) -> Provider:

@@ -134,7 +134,8 @@ class Worker:
         # Where there is no such server, on Windows, importing anew does as well.
         method = "forkserver" if "forkserver" in multiprocessing.get_all_start_methods() else "spawn"
         context: Any = multiprocessing.get_context(method)
-        context.set_forkserver_preload([__name__])
+        if method == "forkserver":
+            context.set_forkserver_preload([__name__])
         self._connection, theirs = context.Pipe()
         self._process = context.Process(target=serve, args=(theirs, self.options))
         self._process.start()

@@ -5,8 +5,8 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from ...mining import batch_hard
-from ..case import DENSE, EXACT, PML, PRECISIONS, PRODUCT, Bar, Case, Judge, Shape, Verdict, fours
+from ...mining import BatchHard, batch_hard
+from ..case import CERTIFIED, DENSE, EXACT, PML, PRECISIONS, PRODUCT, Bar, Case, Judge, Shape, Verdict, fours
 from ..data import Batch, make_batch
 from ..exact import Best, pick_bound, together
 from ..peers import compiled, dense, metric_learning_miner, ours
@@ -38,6 +38,10 @@ def judge(batch: Batch) -> Judge:
     return verdict
 
 
+def _picks(found: BatchHard) -> Picks:
+    return found.positive_index, found.negative_index
+
+
 def _share(shape: Shape, share: float) -> list[Bar]:
     """Of the rate of the product, in every precision of the matrix units."""
     return [Bar("cuda", shape, "speed", share, PRODUCT, precision) for precision in PRECISIONS if precision != EXACT]
@@ -64,7 +68,8 @@ CASES = (
         make_batch,
         judge,
         (
-            ours(batch_hard, lambda found: (found.positive_index, found.negative_index)),
+            ours(batch_hard, _picks),
+            ours(batch_hard, _picks, CERTIFIED, ("bf16", "tf32x3"), certified=True),
             product,
             metric_learning_miner("BatchHardMiner", lambda found: found[1:], pair_bytes=30),
             dense(dense_batch_hard, tuple, pair_bytes=14),

@@ -6,9 +6,9 @@ import torch
 from torch import Tensor
 
 from ...mining import batch_hard, multi_similarity
-from ..case import OURS, Bar, Case, Judge, Verdict, fours
+from ..case import BATCH_HARD, Bar, Case, Judge, Verdict, fours
 from ..data import Batch, make_batch
-from ..exact import blocks, cosine_error
+from ..exact import blocks, pick_bound
 from ..peers import dense, metric_learning_miner, ours
 from ..product import product
 
@@ -16,7 +16,6 @@ Pairs = tuple[Tensor, Tensor, Tensor, Tensor]
 """Anchors and positives `[P]`, anchors and negatives `[Q]`, both by anchor."""
 
 _EPSILON = 0.1
-_BATCH_HARD = f"{OURS} batch-hard"
 
 
 def dense_multi_similarity(x: Tensor, labels: Tensor) -> Pairs:
@@ -53,7 +52,7 @@ def judge(batch: Batch) -> Judge:
                 differ, of = differ + len(away), of + int(exact[i].sum())
                 excess = max(excess, float(away.max()) if len(away) else 0.0)
         # Threshold and distance have an error each.
-        return Verdict(differ, of, excess, 2 * cosine_error(precision, batch.embeddings.shape[1]))
+        return Verdict(differ, of, excess, pick_bound(precision, batch.embeddings.shape[1]))
 
     return verdict
 
@@ -78,13 +77,13 @@ CASES = (
                 lambda found: (found.positive_anchor, found.positive, found.negative_anchor, found.negative),
                 epsilon=_EPSILON,
             ),
-            ours(batch_hard, None, _BATCH_HARD),
+            ours(batch_hard, None, BATCH_HARD),
             product,
             metric_learning_miner("MultiSimilarityMiner", tuple, pair_bytes=120, epsilon=_EPSILON),
             dense(dense_multi_similarity, tuple, pair_bytes=16),
         ),
         cpu=(fours(1024), fours(2048), fours(8192), fours(16_384)),
         gpu=(fours(16_384), fours(4096)),
-        bars=(Bar("cpu", fours(2048), "time", 2, _BATCH_HARD), Bar("cpu", fours(16_384), "time", 2, _BATCH_HARD)),
+        bars=(Bar("cpu", fours(2048), "time", 2, BATCH_HARD), Bar("cpu", fours(16_384), "time", 2, BATCH_HARD)),
     ),
 )

@@ -8,8 +8,8 @@ import torch
 from torch import Tensor
 from torch.nn.functional import normalize
 
-from ...mining import batch_hard, semi_hard
-from ..case import OURS, Bar, Case, Judge, Shape, Verdict, fours
+from ...mining import SemiHard, batch_hard, semi_hard
+from ..case import BATCH_HARD, CERTIFIED, Bar, Case, Judge, Shape, Verdict, fours
 from ..data import Batch, make_batch
 from ..exact import Block, blocks, pick_bound
 from ..peers import dense, metric_learning_miner, ours
@@ -18,7 +18,6 @@ from ..product import product
 Triplets = tuple[Tensor, Tensor, Tensor]
 """Anchor, positive, negative (-1 where none fits), `[P]` each, by anchor, then by positive."""
 
-_BATCH_HARD = f"{OURS} batch-hard"
 _EXACT_PICKS = ("tf32x3", "bf16x3", "ieee")
 _PART = 512  # pairs whose distances to everybody are held at a time
 
@@ -109,10 +108,14 @@ def _excess(batch: Batch, exact: Exact, pairs: Tensor, negative: Tensor, bound: 
     return max(0.0, float(excess.max()))
 
 
+def _triplets(found: SemiHard) -> Triplets:
+    return found.anchor, found.positive, found.negative
+
+
 def _bars(device: str, shape: Shape) -> list[Bar]:
     if device == "cpu":
-        return [Bar("cpu", shape, "time", 3, _BATCH_HARD)]
-    speed = [Bar("cuda", shape, "time", 2.5, _BATCH_HARD, precision) for precision in _EXACT_PICKS]
+        return [Bar("cpu", shape, "time", 3, BATCH_HARD)]
+    speed = [Bar("cuda", shape, "time", 2.5, BATCH_HARD, precision) for precision in _EXACT_PICKS]
     return speed + [Bar("cuda", shape, "differ", 0, None, precision) for precision in _EXACT_PICKS]
 
 
@@ -122,8 +125,9 @@ CASES = (
         make_batch,
         judge,
         (
-            ours(semi_hard, lambda found: (found.anchor, found.positive, found.negative)),
-            ours(batch_hard, None, _BATCH_HARD),
+            ours(semi_hard, _triplets),
+            ours(semi_hard, _triplets, CERTIFIED, ("tf32x3", "bf16x3"), certified=True),
+            ours(batch_hard, None, BATCH_HARD),
             product,
             metric_learning_miner(
                 "TripletMarginMiner", None, pair_bytes=240, most=4096, type_of_triplets="semihard", margin=1.0
@@ -131,7 +135,7 @@ CASES = (
             dense(dense_semi_hard, tuple, pair_bytes=60),
         ),
         cpu=(fours(1024), fours(2048), fours(8192), fours(16_384)),
-        gpu=(fours(16_384), fours(16_384, 512), fours(65_536), fours(4096)),
+        gpu=(fours(16_384), fours(65_536), fours(4096), fours(16_384, 512)),
         bars=tuple(
             bar
             for device, shape in (("cpu", fours(2048)), ("cpu", fours(16_384)), ("cuda", fours(16_384)))

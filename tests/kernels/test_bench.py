@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 import torch
-from bench_machine import Pretended, Trouble
+from bench_machine import Trouble
 from brute import run_python
 from mlbench_kernels.bench.__main__ import main
 from mlbench_kernels.bench.case import COMPILED, DENSE, OURS, PML, PRODUCT, Bar, Case, Setting, Shape, fours
@@ -259,8 +259,10 @@ def test_bars_are_met_missed_or_open(quantity, limit, against, found, verdict):
 def test_results_survive_a_file(tmp_path):
     wrong = row(OURS, seconds=0.01, excess=float("inf"), bound=1e-6)
     results = Results("cuda", {"device": "card"}, [wrong, row(PML, error="OutOfMemoryError: …")])
-    results.save(tmp_path / "a" / "bench.json", None)
+    results.save(tmp_path / "a" / "bench.json", tmp_path / "b" / "bench.csv")
     assert Results.load(tmp_path / "a" / "bench.json") == results
+    with (tmp_path / "b" / "bench.csv").open(encoding="utf-8") as lines:
+        assert [line["excess"] for line in csv.DictReader(lines)] == ["inf", ""]
 
 
 def test_the_table_of_the_readme_is_that_of_the_committed_results():
@@ -315,4 +317,3 @@ def test_batches_are_shuffled_classes_of_almost_equal_size():
     assert not torch.equal(batch.labels, batch.labels.sort().values)
     torch.testing.assert_close(batch.embeddings.norm(dim=1), torch.ones(100))
     assert fours(64).per_class == 4
-    assert Pretended.kind == "cuda"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import io
 import json
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
@@ -35,11 +36,11 @@ class Results:
             }  # fmt: skip
             _replace(json_file, json.dumps(content, indent=1) + "\n")
         if csv_file:
-            csv_file.parent.mkdir(parents=True, exist_ok=True)
-            with csv_file.open("w", encoding="utf-8", newline="") as file:
-                writer = csv.DictWriter(file, NAMES, lineterminator="\n")
-                writer.writeheader()
-                writer.writerows(to_json(row) for row in self.rows)
+            text = io.StringIO()
+            writer = csv.DictWriter(text, NAMES, lineterminator="\n")
+            writer.writeheader()
+            writer.writerows(to_json(row) for row in self.rows)
+            _replace(csv_file, text.getvalue())
 
     @classmethod
     def load(cls, file: Path) -> Results:

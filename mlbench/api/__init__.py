@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from mlbench.api.errors import PluginError as PluginError
     from mlbench.api.errors import StoreError as StoreError
     from mlbench.api.errors import UnknownNameError as UnknownNameError
-    from mlbench.api.info import API_VERSION as API_VERSION
+    from mlbench.api.info import API_VERSIONS as API_VERSIONS
     from mlbench.api.info import ComponentInfo as ComponentInfo
     from mlbench.api.space import Categorical as Categorical
     from mlbench.api.space import Dimension as Dimension
@@ -33,7 +33,7 @@ __getattr__, __dir__ = lazy_exports(
     {
         "dataset": ("Dataset", "ItemTable"),
         "errors": ("ConfigError", "DataError", "MlbenchError", "PluginError", "StoreError", "UnknownNameError"),
-        "info": ("API_VERSION", "ComponentInfo"),
+        "info": ("API_VERSIONS", "ComponentInfo"),
         "space": ("Categorical", "Dimension", "Float", "Int", "Space"),
         "trunk": ("Trunk",),
     },

@@ -17,7 +17,7 @@ UNIT = st.floats(0, 1)
 
 def test_every_public_name_is_there_and_no_other():
     assert all(getattr(api, name) is not None for name in dir(api))
-    assert {"Dataset", "ComponentInfo", "Float", "Trunk", "ConfigError", "API_VERSION"} <= set(dir(api))
+    assert {"Dataset", "ComponentInfo", "Float", "Trunk", "ConfigError", "API_VERSIONS"} <= set(dir(api))
     with pytest.raises(AttributeError, match="Looss"):
         _ = api.Looss
 

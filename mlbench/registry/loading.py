@@ -47,7 +47,7 @@ def _shake_hands(entry: Entry, wanted: int) -> None:
     side = HARNESS if wanted > offered else entry.distribution or entry.name
     raise PluginError(
         f"{entry.id}: too {'new' if wanted > offered else 'old'}: made for version {wanted} of the plugin API of "
-        f"{entry.kind}, this mlbench has {offered}; upgrade {side} ({entry.origin})"
+        f"{entry.kind}, this mlbench has {offered}; upgrade: `pip install --upgrade {side}` ({entry.origin})"
     )
 
 

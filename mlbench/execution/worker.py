@@ -16,7 +16,7 @@ from mlbench.data.splits import ClassSplits, mlrc_splits
 from mlbench.data.transforms import EvalTransform
 from mlbench.evaluation import Retrieval, concatenate
 from mlbench.execution.environment import environment
-from mlbench.registry import provenance_of, resolve, source_of, sources_in, use_file
+from mlbench.registry import culprits, provenance_of, resolve, source_of, sources_in, use_file
 from mlbench.spec import Transforms, digest
 from mlbench.store import Record, Store
 from mlbench.training import Diverged, Meter, embed, train
@@ -84,7 +84,8 @@ class Worker:
             outcome, error = "failed", str(reason)
         except Exception as reason:
             tail = "".join(traceback.format_exception(reason)[-4:])
-            outcome, error = "failed", f"{type(reason).__name__}: {reason}\n{tail}"
+            blame = culprits(reason, request)
+            outcome, error = "failed", f"{type(reason).__name__}: {reason}{f' ({blame})' if blame else ''}\n{tail}"
         record = Record(
             run=digest(request),
             request=dict(request),

@@ -31,7 +31,7 @@ class Row:
         runs: All runs.
         images: Images seen in training, over all runs.
         cost: Seconds over all runs, peak memory of any, images per second of training.
-        plugins: Distributions with version and commit that its runs used besides the harness.
+        plugins: Distributions with version that its runs used besides the harness.
         unpackaged: Ids of un-packaged code that its runs used, and the hashes of their sources.
     """
 

@@ -26,8 +26,8 @@ def leaderboard_frame(store: Store) -> pd.DataFrame:
 
     Columns: ``rank``, ``method``, ``n`` (reproductions), for both forms and every metric ``<form>.<metric>`` (mean),
     ``….half`` (half width of the 95% t-interval) and ``….values``; ``validation_map_at_r``, ``trials``,
-    ``best_trial``, ``hyperparameters``, ``runs``, ``failures``, ``training_images``; ``plugins`` (distribution,
-    version, commit) and ``unpackaged`` (id, source hash) that the runs used besides the harness.
+    ``best_trial``, ``hyperparameters``, ``runs``, ``failures``, ``training_images``; ``plugins`` (distribution
+    and version) and ``unpackaged`` (id, source hash) that the runs used besides the harness.
 
     Raises:
         StoreError: If there is no store or a record cannot be trusted.

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from mlbench.registry.loading import blamed as blamed
     from mlbench.registry.loading import info_of as info_of
     from mlbench.registry.loading import load as load
+    from mlbench.registry.provenance import culprits as culprits
     from mlbench.registry.provenance import provenance_of as provenance_of
     from mlbench.registry.provenance import used_plugins as used_plugins
     from mlbench.registry.requirements import check_requirements as check_requirements
@@ -34,7 +35,7 @@ __getattr__, __dir__ = lazy_exports(
         "component": ("Resolved", "component_identity", "resolve"),
         "health": ("refuse_broken",),
         "loading": ("blamed", "info_of", "load"),
-        "provenance": ("provenance_of", "used_plugins"),
+        "provenance": ("culprits", "provenance_of", "used_plugins"),
         "requirements": ("check_requirements",),
         "schema": ("Parameter", "parameters"),
         "unpackaged": ("source_of", "sources_in", "use_file", "used_files"),

@@ -6,8 +6,9 @@ import queue
 import subprocess
 import sys
 import threading
-from collections.abc import Generator, Iterable, Iterator, Sequence
+from collections.abc import Generator, Iterator, Sequence
 from contextlib import suppress
+from typing import TextIO
 
 from mlbench.api.errors import PluginError
 from mlbench.registry.child import python_module
@@ -41,7 +42,8 @@ def _run(wanted: Sequence[Entry], limit: float) -> Generator[str | None]:
     )
     assert process.stdin is not None and process.stdout is not None
     heard: queue.Queue[str] = queue.Queue()
-    threading.Thread(target=_listen, args=(process.stdout, heard), daemon=True).start()
+    reader = threading.Thread(target=_listen, args=(process.stdout, heard), daemon=True)
+    reader.start()
     try:
         with suppress(OSError):
             process.stdin.write("".join(json.dumps([entry.kind, entry.id]) + "\n" for entry in wanted))
@@ -53,6 +55,7 @@ def _run(wanted: Sequence[Entry], limit: float) -> Generator[str | None]:
     finally:
         process.kill()
         process.wait()
+        reader.join()
 
 
 def _fault(entry: Entry, heard: "queue.Queue[str]", process: "subprocess.Popen[str]", limit: float) -> str | None:
@@ -67,9 +70,10 @@ def _fault(entry: Entry, heard: "queue.Queue[str]", process: "subprocess.Popen[s
     return said
 
 
-def _listen(lines: Iterable[str], heard: "queue.Queue[str]") -> None:
-    for line in lines:
-        heard.put(line)
+def _listen(lines: TextIO, heard: "queue.Queue[str]") -> None:
+    with lines:
+        for line in lines:
+            heard.put(line)
     heard.put("")
 
 

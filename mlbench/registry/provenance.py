@@ -2,7 +2,8 @@
 
 import os
 import subprocess
-from collections.abc import Iterator, Mapping
+import traceback
+from collections.abc import Iterable, Iterator, Mapping
 from functools import cache
 from typing import Any
 
@@ -29,8 +30,11 @@ def provenance_of(request: Mapping[str, Any]) -> list[dict[str, str]]:
     or of the work tree of an editable one) and ``editable``; ``source``, the hash of its package's Python files. A row
     of un-packaged code has ``unpackaged`` instead of a distribution.
     """
-    used = dict.fromkeys(_used(request))
-    return [_row(find(kind, identifier)) for kind, identifier in used]
+    return [_row(entry) for entry in _entries(request)]
+
+
+def _entries(request: Mapping[str, Any]) -> list[Entry]:
+    return [find(kind, identifier) for kind, identifier in dict.fromkeys(_used(request))]
 
 
 def _used(value: Any, kind: str | None = None) -> Iterator[tuple[str, str]]:
@@ -74,16 +78,19 @@ def _git(folder: str, *arguments: str) -> str | None:
     return answer.stdout.strip() if answer.returncode == 0 else None
 
 
-def used_plugins(rows: list[dict[str, str]]) -> list[str]:
-    """The distributions in provenance rows with version and commit, without the harness.
+def used_plugins(rows: Iterable[Mapping[str, str]]) -> list[str]:
+    """The distributions in provenance rows, with their versions and without the harness.
 
-    >>> used_plugins([{"id": "acme/x", "distribution": "acme", "version": "1.2", "commit": "0123456789abcdef"}])
-    ['acme 1.2 (0123456789ab)']
+    >>> used_plugins([{"id": "acme/x", "distribution": "acme", "version": "1.2"}, {"id": "mine:X"}])
+    ['acme 1.2']
     """
-    found = set()
-    for row in rows:
-        if row.get("distribution", HARNESS) != HARNESS:
-            commit, _, dirty = row.get("commit", "").partition("-")
-            where = f" ({commit[:12]}{'-dirty' if dirty else ''})" if commit else ""
-            found.add(f"{row['distribution']} {row['version']}{where}")
-    return sorted(found)
+    origins = {(row.get("distribution", HARNESS), row.get("version", "")) for row in rows}
+    return sorted(f"{name} {version}" for name, version in origins if name != HARNESS)
+
+
+def culprits(error: BaseException, request: Mapping[str, Any]) -> str:
+    """The components of a request whose own code the error came through, in words; empty if it is none but the harness."""
+    frames = traceback.walk_tb(error.__traceback__)
+    packages = {str(frame.f_globals.get("__name__", "")).partition(".")[0] for frame, _ in frames}
+    found = [entry for entry in _entries(request) if entry.module.partition(".")[0] in packages]
+    return "; ".join(f"{entry.id}: {entry.origin}" for entry in found if entry.distribution != HARNESS)

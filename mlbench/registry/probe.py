@@ -27,7 +27,7 @@ def probe(wanted: Sequence[Entry], limit: float = LIMIT) -> Iterator[tuple[Entry
     """
     left = list(wanted)
     while left:
-        with_faults = _run(left, limit)
+        with_faults = _run(tuple(left), limit)
         for fault in with_faults:
             yield left.pop(0), fault
             if fault:

@@ -149,7 +149,7 @@ def test_suggestions_name_the_distributions(install):
 
 
 def test_a_package_that_is_not_installed_is_named():
-    with pytest.raises(UnknownNameError, match="^loss: unknown loss 'acme-dml/acme'; no plugin 'acme-dml' is ins"):
+    with pytest.raises(UnknownNameError, match="no plugin 'acme-dml' is installed"):
         find("losses", "acme-dml/acme", "loss")
 
 

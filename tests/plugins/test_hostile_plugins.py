@@ -7,7 +7,7 @@ import sys
 
 import pytest
 
-COMPONENT = "from torch import nn\nclass Loss(nn.Module):\n    def forward(self, *a, **k): return a[0].sum()\n"
+COMPONENT = "class Loss: pass"
 #: name: (source, its entry point's name, what selecting it says). The entry point's distribution is ``hostile-<name>``.
 HOSTILE = {
     "raises": ("raise RuntimeError('no licence server')", "bad", "RuntimeError: no licence server"),
@@ -44,7 +44,7 @@ COMMANDS = {
     "ls": ({}, "ls --json"),
     "ls plugins": ({}, "ls plugins --json"),
     **{
-        f"show {name}": ({}, f"show losses/hostile-{name}/{HOSTILE[name][1]}") for name in HOSTILE if name not in DEADLY
+        f"show {n}": ({}, f"show losses/hostile-{n}/{point}") for n, (_, point, _) in HOSTILE.items() if n not in DEADLY
     },
     "show shadowed": ({}, "show losses/shadowed/hinge"),
     "show": ({}, "show losses/contrastive"),
@@ -101,21 +101,14 @@ def answer(tmp_path_factory):
     install(first, "shadowed", None, ["hinge"], version="1.0")  # metadata alone, before the real ones
     install(first, "mlbench-dml", COMPONENT, ["contrastive", "triplet-margin"], version="99.0")
     (root / "tiny.toml").write_text(BENCHMARK)
-    given = {
-        name: (environment, [a.format(root=root) for a in line.split()])
-        for name, (environment, line) in COMMANDS.items()
-    }
-    environment = os.environ | {
-        "PYTHONPATH": os.pathsep.join([str(first), str(second)]),
-        "ANSWERS": str(root / "answers"),
-    }
+    given = {name: (changes, line.format(root=root).split()) for name, (changes, line) in COMMANDS.items()}
+    path = os.pathsep.join([str(first), str(second)])
     subprocess.run(
         [sys.executable, "-P", "-c", DRIVER],
         input=json.dumps(list(given.values())),
+        env=os.environ | {"PYTHONPATH": path, "ANSWERS": str(root / "answers")},
         text=True,
         check=True,
-        env=environment,
-        cwd=root,
     )
     said = json.loads((root / "answers").read_text())
     return dict(zip(given, said, strict=True)).__getitem__
@@ -126,9 +119,10 @@ def faults(answer, verb):
     return {found["what"]: found["detail"] for found in json.loads(answer(verb)[1]) if found["state"] == "problem"}
 
 
-@pytest.mark.parametrize(
-    "verb", ["help", "ls", "ls plugins", "show", "plan", "run", "status", "leaderboard", "ls none"]
-)
+OTHERS = ("help", "ls", "ls plugins", "show", "plan", "run", "status", "leaderboard", "ls none")
+
+
+@pytest.mark.parametrize("verb", OTHERS)
 def test_every_other_command_works_and_says_nothing_of_them(answer, verb):
     code, out, err = answer(verb)
     assert code == 0, err
@@ -140,7 +134,7 @@ def test_the_harness_is_still_the_harness(answer):
     own = {row["id"]: row["version"] for row in listed if row["distribution"] == "mlbench-dml"}
     assert len(own) > 30 and "99.0" not in own.values()
     assert answer("show")[1].startswith("mlbench/contrastive  (mlbench-dml ")
-    assert [row["method"] for row in json.loads(answer("leaderboard")[1])] == ["Plain", "Untrained"] or True
+    assert {row["method"] for row in json.loads(answer("leaderboard")[1])} == {"Plain", "Untrained"}
     assert json.loads(answer("run")[1])["failed"] == {}
 
 
@@ -185,19 +179,18 @@ def test_the_doctor_names_each_and_survives_them_all(answer):
     found = faults(answer, "doctor")
     assert code == 1 and "Traceback" not in err
     for name, (_, point, says) in HOSTILE.items():
-        said = found.get(f"losses/hostile-{name}/{point}", "")
-        assert (says or "") in said and bool(said) == (says is not None and name != "loops"), name
-        assert not said or f"hostile-{name} 6.6" in said
-    assert {"shadowed 1.0", "shadowed 2.0", "mlbench-dml 99.0"} <= set(found)
+        said = found.pop(f"losses/hostile-{name}/{point}", "")
+        if says and name != "loops":
+            assert says in said and f"hostile-{name} 6.6" in said
+        else:
+            assert not said
+    assert set(found) == {"shadowed 1.0", "shadowed 2.0", "mlbench-dml 99.0"}
 
 
 def test_the_doctor_does_not_wait_for_ever(answer):
-    found = faults(answer, "doctor loops")
+    said = faults(answer, "doctor loops")["losses/hostile-loops/bad"]
     assert answer("doctor loops")[0] == 1
-    assert (
-        "did not end within 2 s" in found["losses/hostile-loops/bad"]
-        and "hostile-loops 6.6" in found["losses/hostile-loops/bad"]
-    )
+    assert HOSTILE["loops"][2] in said and "hostile-loops 6.6" in said
 
 
 def test_without_plugins_there_is_the_harness_alone(answer):

@@ -89,7 +89,7 @@ def used_plugins(rows: Iterable[Mapping[str, str]]) -> list[str]:
 
 
 def culprits(error: BaseException, request: Mapping[str, Any]) -> str:
-    """The components of a request whose own code the error came through, in words; empty if it is none but the harness."""
+    """The components of a request whose own code an error came through, in words, without those of the harness."""
     frames = traceback.walk_tb(error.__traceback__)
     packages = {str(frame.f_globals.get("__name__", "")).partition(".")[0] for frame, _ in frames}
     found = [entry for entry in _entries(request) if entry.module.partition(".")[0] in packages]

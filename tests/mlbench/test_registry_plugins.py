@@ -41,6 +41,12 @@ def test_a_sound_plugin_is_listed_with_its_components(install):
     assert load(find("losses", "acme"))
 
 
+def test_a_class_of_pytorch_metric_learning_is_a_plugin_by_its_entry_point_alone(install):
+    install("acme-dml", {"losses": ["pairs = pytorch_metric_learning.losses:ContrastiveLoss"]}, None)
+    loss = resolve("losses", {"id": "acme-dml/pairs", "neg_margin": 0.5, "distance": "lp"}, "loss").build()
+    assert loss.neg_margin == 0.5 and plugin()[0].state == "ok"
+
+
 def test_a_plugin_whose_module_is_gone_is_stale(install):
     folder = install("acme-dml", ACME, None)
     (one,) = plugin()
@@ -137,6 +143,23 @@ def test_a_bare_name_that_several_have_is_noted(install):
     (one,) = plugin()
     assert one.state == "ok"
     assert one.notes == ("losses: 'contrastive' is also a name of mlbench/contrastive; write acme-dml/contrastive",)
+
+
+def test_two_hundred_plugins_are_listed_and_none_is_imported(install):
+    for number in range(200):
+        kinds = {"losses": [f"loss = acme_{number}:Loss"], "miners": [f"miner = acme_{number}:Miner"]}
+        install(f"acme-{number}", kinds, "raise SystemExit('imported')", requires=["mlbench-dml>=0.0.1"])
+    code = """
+import sys
+from mlbench.cli import main
+sys.argv = ["mlbench", "ls"]
+try:
+    main()
+finally:
+    print([name for name in sys.modules if name.startswith("acme_") or name == "torch"])
+"""
+    *lines, imported = subprocess.check_output([sys.executable, "-c", code], text=True).splitlines()
+    assert sum("  ok  losses/acme-" in line for line in lines) == 200 and imported == "[]"
 
 
 # -- names -----------------------------------------------------------------------------------------------------------

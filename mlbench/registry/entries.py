@@ -74,12 +74,19 @@ def _read() -> list[Entry]:
         targets = {(point.group, point.name, point.value): point for point in plugin.points}
         claims = Counter((group, name) for group, name, _ in targets)
         for (group, name, _), point in targets.items():
-            problem = plugin.problem or (_claimed_twice(plugin, name) if claims[group, name] > 1 else None)
             kind = group.removeprefix("mlbench.")
+            problem = plugin.problem or (None if kind in KINDS else _unknown_group(plugin, group))
+            problem = problem or (_claimed_twice(plugin, name) if claims[group, name] > 1 else None)
             found.append(Entry(kind, name, plugin.name, plugin.version, point, plugin, problem))
         if not targets:  # it could not be read, or is not there: nameless, but not forgotten
             found.append(Entry("", "", plugin.name, plugin.version, EntryPoint("", "", ""), plugin, plugin.problem))
     return found
+
+
+def _unknown_group(plugin: Plugin, group: str) -> Problem:
+    near = difflib.get_close_matches(group, [f"mlbench.{kind}" for kind in KINDS], n=1)
+    cause = f"{plugin.name} {plugin.version} has the entry-point group {group!r}, which this mlbench does not know"
+    return Problem("broken", cause, f"correct it{f' to {near[0]}' if near else ''}, or upgrade {HARNESS}")
 
 
 def _claimed_twice(plugin: Plugin, name: str) -> Problem:

@@ -2,6 +2,7 @@
 
 import os
 from dataclasses import dataclass
+from pathlib import Path
 
 from mlbench.api.errors import PluginError
 from mlbench.registry.distributions import HARNESS, Plugin, Problem, canonical
@@ -89,17 +90,33 @@ def problem_of(plugin: Plugin) -> Problem | None:
     """Why nothing of the plugin can be used: its metadata's problem, code that is gone, or another mlbench needed."""
     if plugin.name == HARNESS and plugin.problem is None:
         return None
-    return plugin.problem or _stale(plugin) or _other_harness(plugin)
+    return plugin.problem or _stale(plugin) or _hidden(plugin) or _other_harness(plugin)
 
 
 def _stale(plugin: Plugin) -> Problem | None:
-    modules = [point.value.partition(":")[0].strip() for point in plugin.points]
-    one_each = {module.partition(".")[0]: module for module in modules}  # of every package, one is enough to ask for
-    gone = [module for module in one_each.values() if home_of(module) is None]
+    gone = [module for module in _one_of_each_package(plugin) if home_of(module) is None]
     if not gone:
         return None
     cause = f"it is recorded in {plugin.folder}, but its module {gone[0]!r} is gone"
     return Problem("stale", cause, f"`pip uninstall {plugin.name}`, or install it again")
+
+
+def _hidden(plugin: Plugin) -> Problem | None:
+    """A module that it brings itself is imported from elsewhere, where another distribution has one of that name."""
+    for module in _one_of_each_package(plugin):
+        home, top = home_of(module), module.partition(".")[0]
+        own = [Path(root, path) for root in plugin.roots for path in (f"{top}/__init__.py", f"{top}.py")]
+        files = [file.resolve() for file in own if file.is_file()]
+        if files and home and home.origin and Path(home.origin).resolve() not in files:
+            cause = f"its module {top!r} is hidden by {home.origin}"
+            return Problem("shadowed", cause, "uninstall the package that the other one belongs to")
+    return None
+
+
+def _one_of_each_package(plugin: Plugin) -> list[str]:
+    """One module of every package that its entry points name: enough to see whether the package is there."""
+    modules = [point.value.partition(":")[0].strip() for point in plugin.points]
+    return list({module.partition(".")[0]: module for module in modules}.values())
 
 
 def _other_harness(plugin: Plugin) -> Problem | None:

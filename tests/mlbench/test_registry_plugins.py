@@ -112,6 +112,23 @@ def test_two_versions_in_one_folder_are_refused(install):
     refused("acme-dml/acme", "shadowed", "1.0", "2.0")
 
 
+def test_a_module_of_another_distribution_in_front_of_ones_own_is_seen(install, tmp_path, monkeypatch):
+    install("acme-dml", ACME, LOSS)
+    earlier = tmp_path / "earlier"
+    monkeypatch.syspath_prepend(earlier)
+    install("evil", {"losses": ["evil = evil:Loss"]}, LOSS, folder=earlier)
+    (earlier / "acme_dml.py").write_text(LOSS)
+    assert (plugin()[0].state, plugin("evil")[0].state) == ("shadowed", "ok")
+    refused("acme-dml/acme", "shadowed", f"'acme_dml' is hidden by {earlier / 'acme_dml.py'}")
+
+
+def test_a_group_that_is_none_is_named_with_the_nearest(install):
+    install("acme-dml", {"loss": ["acme = acme_dml:Loss"], **ACME}, LOSS)
+    (problem,) = plugin()[0].problems
+    assert "entry-point group 'mlbench.loss'" in problem.cause and "mlbench.losses" in problem.remedy
+    assert load(find("losses", "acme-dml/acme"))
+
+
 def test_a_folder_that_is_twice_on_the_path_shadows_nothing(install, monkeypatch):
     folder = install("acme-dml", ACME, LOSS)
     monkeypatch.setattr(sys, "path", [*sys.path, str(folder), f"{folder}{os.sep}"])

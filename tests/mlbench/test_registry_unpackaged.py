@@ -8,8 +8,10 @@ import pytest
 
 import mlbench as package
 from mlbench.api import ConfigError, PluginError, UnknownNameError
+from mlbench.execution import open_study
 from mlbench.execution.worker import Context, Worker
 from mlbench.registry import entries, find, load, resolve, unpackaged, use_file, used_files
+from mlbench.spec import load_benchmark
 from mlbench.store import Store
 
 LOSS = """
@@ -138,6 +140,15 @@ def test_a_run_in_worker_processes_is_marked_and_an_edit_makes_new_runs(my_file,
     again = package.run(tables, store=store, plugins=[my_file])
     assert sorted(again.summary.done) == ["Mine/reproduction-0/fold-0", "Mine/reproduction-0/fold-1", "Mine/test-0"]
     assert {r.run for r in trained}.isdisjoint(r.run for r in Store(store).records())
+
+
+def test_an_un_packaged_protocol_is_in_every_request_with_its_source(my_file, tiny):
+    my_file.write_text("from mlbench.protocols import RealityCheck\n\nclass Mine(RealityCheck):\n    pass\n")
+    use_file(my_file)
+    study = open_study(load_benchmark(tiny(protocol="my_losses:Mine")))
+    request = study.request(study.plan.jobs[0], {})
+    source = hashlib.sha256(my_file.read_bytes()).hexdigest()
+    assert request["protocol"] == {"id": "my_losses:Mine", "version": 1, "source": source}
 
 
 # -- plugins that fail, and that are gone ----------------------------------------------------------------------------

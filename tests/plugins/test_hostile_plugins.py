@@ -96,7 +96,7 @@ def answer(tmp_path_factory):
     root = tmp_path_factory.mktemp("hostile")
     first, second = root / "first", root / "second"
     for name, (source, point, _) in HOSTILE.items():
-        install(second, f"hostile-{name}", source, [point, f"mlbench/{point}"])
+        install(second, f"hostile-{name}", source, [point] + ["mlbench/contrastive"] * (name == "claims"))
     install(second, "shadowed", COMPONENT, ["hinge"], version="2.0")
     install(first, "shadowed", None, ["hinge"], version="1.0")  # metadata alone, before the real ones
     install(first, "mlbench-dml", COMPONENT, ["contrastive", "triplet-margin"], version="99.0")

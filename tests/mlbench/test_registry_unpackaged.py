@@ -50,6 +50,14 @@ def test_a_file_is_found_once_it_is_given(my_file):
     assert "my_losses:Loss" not in [entry.id for entry in entries("losses")]
 
 
+def test_the_command_line_takes_a_file_after_any_verb_that_looks_at_components(my_file, mlbench):
+    code, out, err = mlbench("show", "losses/my_losses:Loss", "--plugin", my_file)
+    assert code == 0 and out.startswith("my_losses:Loss  (un-packaged)") and "margin" in out, err
+    for verb in ("run", "plan", "status"):
+        code, _, err = mlbench(verb, "smoke", "--plugin", "nowhere.py")
+        assert code == 1 and "--plugin nowhere.py: no Python file there" in err
+
+
 def test_the_source_is_part_of_the_identity_and_an_edit_is_another_one(my_file):
     use_file(my_file)
     before = identity()

@@ -69,30 +69,24 @@ def check_labels(name: str, value: object, of: str, embeddings: Tensor) -> None:
         raise ValueError(f"{name}: on {value.device}, but {of} are on {embeddings.device}; use one device")
 
 
-def check_references(
-    name: str,
-    embeddings: Tensor,
-    references: object,
-    reference_labels: object,
-    names: tuple[str, str] = ("references", "reference_labels"),
-) -> None:
+def check_references(name: str, embeddings: Tensor, references: object, reference_labels: object) -> None:
     """Raise `ValueError` unless references and their labels are both absent, or both fit `embeddings`."""
-    own, own_labels = names
     if references is None and reference_labels is None:
         return
     if references is None or reference_labels is None:
-        missing, other = (own, own_labels) if references is None else (own_labels, own)
+        missing = "references" if references is None else "reference_labels"
+        other = "reference_labels" if references is None else "references"
         raise ValueError(f"{missing}: None, but {other} came; give both or neither")
-    check_matrix(own, references)
+    check_matrix("references", references)
     assert isinstance(references, Tensor)
-    check_labels(own_labels, reference_labels, own, references)
+    check_labels("reference_labels", reference_labels, "references", references)
     if references.shape[1] != embeddings.shape[1]:
         raise ValueError(
-            f"{own}: dimension {references.shape[1]}, but {name} have dimension {embeddings.shape[1]}; "
+            f"references: dimension {references.shape[1]}, but {name} have dimension {embeddings.shape[1]}; "
             "they must be equal"
         )
     if references.device != embeddings.device:
-        raise ValueError(f"{own}: on {references.device}, but {name} are on {embeddings.device}; use one device")
+        raise ValueError(f"references: on {references.device}, but {name} are on {embeddings.device}; use one device")
 
 
 def check_rule(rule: Rule, anchors: Tensor) -> None:

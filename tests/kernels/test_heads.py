@@ -1,5 +1,6 @@
 """Heads over classes and proxies: against pytorch-metric-learning, against float64, on every backend."""
 
+import itertools
 import math
 import sys
 
@@ -7,7 +8,7 @@ import pytest
 import torch
 from brute import run_python
 from mlbench_kernels import losses as ours
-from mlbench_kernels.ops.negative_logsumexp import negative_logsumexp
+from mlbench_kernels.ops.class_softmax import class_softmax
 from pytorch_metric_learning import losses as theirs
 from torch.autograd import gradcheck
 
@@ -18,35 +19,45 @@ HEADS = {
     "ProxyNCALoss": {"softmax_scale": 3},
     "ProxyAnchorLoss": {},
 }
-SHAPES = [(1, 1, 2), (5, 7, 3), (40, 9, 16), (33, 2100, 5)]
+SHAPES = [(1, 1, 2), (5, 7, 3), (40, 9, 16), (33, 2100, 5), (2100, 3, 5)]
 
 
-def problem(count, others, dimension, dtype=torch.float32):
+def problem(count, classes, dimension, dtype=torch.float32):
     generator = torch.Generator().manual_seed(count)
-    x, y = (torch.randn(size, dimension, generator=generator, dtype=dtype) for size in (count, others))
-    x_labels, y_labels = (torch.randint(0, 6, (size,), generator=generator) for size in (count, others))
-    return x, y, x_labels, y_labels
+    samples, weights = (torch.randn(size, dimension, generator=generator, dtype=dtype) for size in (count, classes))
+    shift = torch.rand(count, generator=generator, dtype=dtype)
+    return samples, weights, torch.randint(0, classes, (count,), generator=generator), shift
 
 
-def dense(x, y, x_labels, y_labels):
-    """Row by row, in float64."""
-    rows = [torch.logsumexp(y[y_labels != label] @ row, dim=0) for row, label in zip(x, x_labels, strict=True)]
-    return torch.stack(rows)
+def dense(samples, weights, labels, shift, by_class):
+    """Pair by pair out of the matrix, in float64."""
+    logits = samples @ (weights / weights.norm(dim=1, keepdim=True)).T + shift[:, None]
+    count, classes = logits.shape
+    own = torch.stack([logits[i, labels[i]] for i in range(count)])
+    if by_class:
+        return own, torch.stack([torch.logsumexp(logits[labels != c, c], dim=0) for c in range(classes)])
+    numbers = torch.arange(classes)
+    return own, torch.stack([torch.logsumexp(logits[i, numbers != labels[i]], dim=0) for i in range(count)])
 
 
 def check_against_dense(backend):
-    for shape in SHAPES:
-        x, y, x_labels, y_labels = problem(*shape)
-        exact = [part.double().requires_grad_() for part in (x, y)]
-        found = [part.clone().requires_grad_() for part in (x, y)]
-        expected = dense(*exact, x_labels, y_labels)
-        result = negative_logsumexp(*found, x_labels, y_labels, backend=backend)
-        torch.testing.assert_close(result.double(), expected, atol=2e-5, rtol=1e-5)
-        some = expected > -torch.inf
-        gradient = torch.randn(len(x), generator=torch.Generator().manual_seed(9))
-        for values, inputs in ((expected, exact), (result, found)):
-            torch.where(some, values * gradient, 0).sum().backward()
-            assert all(torch.isfinite(part.grad).all() for part in inputs)
+    for shape, by_class in itertools.product(SHAPES, (False, True)):
+        samples, weights, labels, shift = problem(*shape)
+        exact = [part.double().requires_grad_() for part in (samples, weights)]
+        found = [part.clone().requires_grad_() for part in (samples, weights)]
+        results = [
+            dense(*exact, labels, shift.double(), by_class),
+            class_softmax(*found, labels, shift, by_class=by_class, backend=backend),
+        ]
+        for value, expected in zip(results[1], results[0], strict=True):
+            torch.testing.assert_close(value.double(), expected, atol=2e-5, rtol=1e-5)
+        generator = torch.Generator().manual_seed(9)
+        gradients = [torch.randn(len(part), generator=generator) for part in results[0]]
+        for values in results:
+            sum(
+                torch.where(part > -torch.inf, part * gradient, 0).sum()
+                for part, gradient in zip(values, gradients, strict=True)
+            ).backward()
         for side, exact_side in zip(found, exact, strict=True):
             torch.testing.assert_close(side.grad.double(), exact_side.grad, atol=5e-5, rtol=1e-4)
 
@@ -62,19 +73,23 @@ def test_values_and_gradients_in_the_interpreter():
     run_python(code + "test_heads.check_against_dense('triton')", TRITON_INTERPRET="1")
 
 
-def test_gradcheck():
-    x, y, x_labels, y_labels = problem(6, 9, 4, torch.float64)
-    x_labels[0], y_labels[:] = 3, torch.where(y_labels == 3, 2, y_labels)
-    inputs = (x.requires_grad_(), y.requires_grad_())
-    assert gradcheck(lambda *sides: negative_logsumexp(*sides, x_labels, y_labels, backend="blocked"), inputs)
+@pytest.mark.parametrize("by_class", [False, True])
+def test_gradcheck(by_class):
+    samples, weights, labels, shift = problem(6, 5, 4, torch.float64)
+
+    def function(*sides):
+        return tuple(class_softmax(*sides, labels, shift, by_class=by_class, backend="blocked"))
+
+    assert gradcheck(function, (samples.requires_grad_(), weights.requires_grad_()))
 
 
-def test_large_logits_and_a_row_without_another_label():
-    x, y = torch.tensor([[200.0], [-200.0], [1.0]]).requires_grad_(), torch.ones(3, 1)
-    result = negative_logsumexp(x, y, torch.tensor([0, 0, 1]), torch.tensor([1, 1, 1]), backend="blocked")
-    assert result.tolist() == pytest.approx([200 + math.log(3), -200 + math.log(3), -math.inf])
-    result[:2].sum().backward()
-    assert x.grad[:, 0].tolist() == pytest.approx([1, 1, 0], abs=200 * 2**-23)  # 200 is rounded to float32
+def test_large_logits():
+    samples, weights = torch.tensor([[200.0], [-200.0]]).requires_grad_(), torch.full((4, 1), 3.0)
+    own, others = class_softmax(samples, weights, torch.tensor([0, 3]), backend="blocked")
+    assert own.tolist() == [200, -200]
+    assert others.tolist() == pytest.approx([200 + math.log(3), -200 + math.log(3)])
+    others.sum().backward()
+    assert samples.grad[:, 0].tolist() == pytest.approx([1, 1], abs=200 * 2**-23)  # 200 is rounded to float32
 
 
 def pair(name, dimension=12, classes=7, seed=0):
@@ -133,19 +148,19 @@ def test_half_precision_embeddings_under_autocast():
 
 
 def test_the_same_bits_every_time():
-    x, y, x_labels, y_labels = problem(33, 2100, 5)
+    samples, weights, labels, _ = problem(33, 2100, 5)
     found = []
     for _ in range(2):
-        sides = [part.clone().requires_grad_() for part in (x, y)]
-        negative_logsumexp(*sides, x_labels, y_labels).sum().backward()
+        sides = [part.clone().requires_grad_() for part in (samples, weights)]
+        class_softmax(*sides, labels).others.sum().backward()
         found.append([part.grad for part in sides])
     assert all(torch.equal(*parts) for parts in zip(*found, strict=True))
 
 
 def test_it_is_a_torch_operator():
-    x, y, x_labels, y_labels = problem(5, 7, 3)
-    arguments = (x.requires_grad_(), y.requires_grad_(), x_labels, y_labels, "blocked", "ieee")
-    torch.library.opcheck(torch.ops.mlbench_kernels.negative_logsumexp.default, arguments)
+    samples, weights, labels, shift = problem(5, 7, 3)
+    arguments = (samples.requires_grad_(), weights.requires_grad_(), labels, shift, True, "blocked", "ieee")
+    torch.library.opcheck(torch.ops.mlbench_kernels.class_softmax.default, arguments)
 
 
 def test_a_head_is_one_graph():
@@ -158,11 +173,11 @@ def test_a_head_is_one_graph():
 @pytest.mark.parametrize(
     ("change", "message"),
     [
-        ({"labels": torch.tensor([0, 7])}, "labels: 7; CosFaceLoss has the classes 0 to 6"),
-        ({"labels": torch.tensor([-1, 0])}, "labels: -1; CosFaceLoss has the classes 0 to 6"),
+        ({"labels": torch.tensor([0, 7])}, "labels: 7; there are the classes 0 to 6"),
+        ({"labels": torch.tensor([-1, 0])}, "labels: -1; there are the classes 0 to 6"),
         ({"embeddings": torch.zeros(2, 3)}, "embeddings: dimension 3; CosFaceLoss has 12"),
         ({"ref_emb": torch.zeros(2, 12)}, "ref_emb: CosFaceLoss compares with its classes and takes no references"),
-        ({"embeddings": torch.full((2, 12), torch.nan)}, "x: row 0 contains NaN"),
+        ({"embeddings": torch.full((2, 12), torch.nan)}, "samples: row 0 contains NaN"),
     ],
 )
 def test_bad_input_is_named(change, message):
@@ -175,6 +190,6 @@ def test_unknown_names_are_told_at_once():
     with pytest.raises(ValueError, match="backend: 'cuda' is unknown"):
         ours.CosFaceLoss(3, 4, backend="cuda")
     with pytest.raises(ValueError, match="precision: 'int8' is unknown"):
-        negative_logsumexp(*problem(5, 7, 3), precision="int8")
+        class_softmax(*problem(5, 7, 3), precision="int8")
     with pytest.raises(ValueError, match="num_classes: 0; expected a whole number, at least 1"):
         ours.CosFaceLoss(0, 4)

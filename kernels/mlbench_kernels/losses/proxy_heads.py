@@ -6,7 +6,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn.functional import normalize, softplus
 
-from ..ops.negative_logsumexp import negative_logsumexp
+from ..ops.class_softmax import class_softmax
 from .class_head import ClassHead, sample_weights, weighted_mean
 
 
@@ -20,7 +20,7 @@ class ProxyNCALoss(ClassHead):
         num_classes: number of classes C.
         embedding_size: dimension D.
         softmax_scale: what the squared distances are multiplied by.
-        backend: as for `mlbench_kernels.ops.negative_logsumexp`.
+        backend: as for `mlbench_kernels.ops.class_softmax`.
     """
 
     def __init__(self, num_classes: int, embedding_size: int, softmax_scale: float = 1, backend: str = "auto") -> None:
@@ -39,13 +39,9 @@ class ProxyNCALoss(ClassHead):
     ) -> Tensor:
         """The mean loss of the samples; a choice weights its anchors only. Otherwise as for `NormalizedSoftmaxLoss`."""
         self.check(embeddings, labels, ref_emb, ref_labels)
-        labels = labels.long()
-        dtype = torch.promote_types(embeddings.dtype, torch.float32)
         # -|x - p|^2 = 2 x.p - 2 between rows of length 1, and the constant is no part of a softmax.
-        rows, proxies = 2 * self.softmax_scale * normalize(embeddings.to(dtype)), normalize(self.proxies.to(dtype))
-        classes = torch.arange(self.num_classes, device=labels.device)
-        others = negative_logsumexp(rows, proxies, labels, classes, backend=self.backend)
-        own = (rows * proxies[labels]).sum(dim=1)
+        rows = 2 * self.softmax_scale * normalize(embeddings.to(torch.promote_types(embeddings.dtype, torch.float32)))
+        own, others = class_softmax(rows, self.proxies, labels, backend=self.backend)
         return weighted_mean(softplus(others - own), sample_weights(_anchors(indices_tuple), embeddings))
 
 
@@ -66,7 +62,7 @@ class ProxyAnchorLoss(ClassHead):
         embedding_size: dimension D.
         margin: added to and taken off the cosines.
         alpha: what the cosines are multiplied by.
-        backend: as for `mlbench_kernels.ops.negative_logsumexp`.
+        backend: as for `mlbench_kernels.ops.class_softmax`.
     """
 
     def __init__(
@@ -86,20 +82,14 @@ class ProxyAnchorLoss(ClassHead):
         ref_emb: Tensor | None = None,
         ref_labels: Tensor | None = None,
     ) -> Tensor:
-        """The loss; arguments and errors as for `NormalizedSoftmaxLoss`. A sample's weight is added to its exponents."""
+        """The loss; arguments and errors as for `NormalizedSoftmaxLoss`. A sample's weight goes into its exponents."""
         self.check(embeddings, labels, ref_emb, ref_labels)
-        labels = labels.long()
-        dtype = torch.promote_types(embeddings.dtype, torch.float32)
-        rows, proxies = normalize(embeddings.to(dtype)), normalize(self.proxies.to(dtype))
+        rows = normalize(embeddings.to(torch.promote_types(embeddings.dtype, torch.float32)))
         weights = sample_weights(indices_tuple, embeddings)
         shift = rows.new_zeros(len(rows)) if weights is None else weights - 1
-        near = self._log_sum(self.alpha * (self.margin - (rows * proxies[labels]).sum(dim=1)) + shift, labels)
-        # The shift of a sample rides along as one more dimension.
-        far = negative_logsumexp(
-            torch.nn.functional.pad(self.alpha * proxies, (0, 1), value=1.0), torch.cat((rows, shift[:, None]), dim=1),
-            torch.arange(self.num_classes, device=labels.device), labels, backend=self.backend,
-        )  # fmt: skip
-        present = torch.zeros(self.num_classes, dtype=dtype, device=labels.device).index_fill(0, labels, 1)
+        own, far = class_softmax(self.alpha * rows, self.proxies, labels, shift, by_class=True, backend=self.backend)
+        near = self._log_sum(self.alpha * self.margin - own + 2 * shift, labels.long())
+        present = rows.new_zeros(self.num_classes).index_fill(0, labels.long(), 1)
         positive = (softplus(near) * present).sum() / present.sum()
         return positive + softplus(far + self.alpha * self.margin).mean()
 

@@ -8,7 +8,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn.functional import normalize, softplus
 
-from ..ops.negative_logsumexp import negative_logsumexp
+from ..ops.class_softmax import class_softmax
 from .class_head import ClassHead, sample_weights, weighted_mean
 
 
@@ -48,16 +48,11 @@ class _SoftmaxHead(ClassHead):
             ValueError: for arguments that do not fit, labels outside the classes included.
         """
         self.check(embeddings, labels, ref_emb, ref_labels)
-        labels = labels.long()
-        dtype = torch.promote_types(embeddings.dtype, torch.float32)
-        rows, classes = normalize(embeddings.to(dtype)), normalize(self.W.to(dtype), dim=0).t()
-        others = negative_logsumexp(
-            self.scale * rows, classes, labels, torch.arange(self.num_classes, device=labels.device),
-            backend=self.backend,
-        )  # fmt: skip
-        own = self.scale * self.own((rows * classes[labels]).sum(dim=1))
+        rows = normalize(embeddings.to(torch.promote_types(embeddings.dtype, torch.float32)))
+        own, others = class_softmax(self.scale * rows, self.W.t(), labels, backend=self.backend)
         # -log softmax of the own class: log(exp(own) + exp(others)) - own
-        return weighted_mean(softplus(others - own), sample_weights(indices_tuple, embeddings))
+        losses = softplus(others - self.scale * self.own(own / self.scale))
+        return weighted_mean(losses, sample_weights(indices_tuple, embeddings))
 
 
 class NormalizedSoftmaxLoss(_SoftmaxHead):
@@ -70,7 +65,7 @@ class NormalizedSoftmaxLoss(_SoftmaxHead):
         num_classes: number of classes C.
         embedding_size: dimension D.
         temperature: what the cosines are divided by.
-        backend: as for `mlbench_kernels.ops.negative_logsumexp`.
+        backend: as for `mlbench_kernels.ops.class_softmax`.
 
     >>> loss = NormalizedSoftmaxLoss(num_classes=10, embedding_size=4)
     >>> loss(torch.randn(3, 4), torch.tensor([0, 9, 1])).shape
@@ -92,7 +87,7 @@ class CosFaceLoss(_SoftmaxHead):
         embedding_size: dimension D.
         margin: taken off the cosine with the own class.
         scale: what the cosines are multiplied by.
-        backend: as for `mlbench_kernels.ops.negative_logsumexp`.
+        backend: as for `mlbench_kernels.ops.class_softmax`.
     """
 
     def __init__(
@@ -114,7 +109,7 @@ class ArcFaceLoss(_SoftmaxHead):
         embedding_size: dimension D.
         margin: added to the angle between a sample and its class, in degrees.
         scale: what the cosines are multiplied by.
-        backend: as for `mlbench_kernels.ops.negative_logsumexp`.
+        backend: as for `mlbench_kernels.ops.class_softmax`.
     """
 
     def __init__(

@@ -18,11 +18,12 @@ from triton.runtime import driver
 from ..engine.layout import Layout
 from ..engine.problem import Problem
 from ..engine.triton import _stream, launch
+from ..precision import PRECISIONS
 from ..rules.beyond import Beyond
 from ..rules.extreme import Extreme
 from ..rules.rule import Rule
 from ..rules.top_k import TopK
-from ..tuning import BUCKETS, PRECISIONS, Tiling, find_tiling
+from ..tuning import BUCKETS, Tiling, find_tiling
 
 ARCHITECTURES = {80: 163 << 10, 90: 227 << 10, 100: 227 << 10, 120: 99 << 10}
 """Shared memory that one block may use, in bytes."""

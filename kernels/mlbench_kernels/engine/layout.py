@@ -47,6 +47,17 @@ class Layout:
             return x, y, a, b
         return x[self.index], y[self.reference_index], a[self.index], b[self.reference_index]
 
+    def codes(self, problem: Problem) -> tuple[Tensor, Tensor]:
+        """Labels by position, int32 `[N]` and `[M]`: the index of the first reference of the label, -1 without any.
+
+        Where references come by label, so do their codes: far-off blocks have no code in common.
+        """
+        order = problem.reference_order
+        start, count = order.spans(self.labels)
+        code = order.index[start.clamp_max(len(order.index) - 1)].masked_fill_(count == 0, -1)
+        own = order.index[torch.searchsorted(order.label, self.reference_labels)]
+        return code.int(), own.int()
+
     def thresholds(self, rule: Rule, problem: Problem, dtype: torch.dtype) -> Tensor:
         """The rule's thresholds `[N, T]` in its unit, by position; `[N, 0]` without."""
         if rule.thresholds is None:

@@ -94,6 +94,7 @@ def test_all_equal_embeddings_go_to_the_lowest_index():
 OPERATORS = {
     "batch_hard": (batch_hard_op, ()),
     "extreme": (extreme_op, ("positives", True)),
+    "extreme, certified": (extreme_op, ("negatives", False, True)),
     "top_k": (top_k_op, ("negatives", 3, False)),
     "semi_hard": (semi_hard_op, (0.2, "nearest")),
     "multi_similarity": (multi_similarity_op, (0.1,)),

@@ -61,9 +61,13 @@ class Problem:
 
         The rows are moved towards 0 first: that changes no Euclidean distance, and keeps the rounding error
         proportional to the spread of the data instead of its offset.
+
+        Raises:
+            ValueError: squares of the rows overflow `dtype`.
         """
         x, y = self.anchors.to(dtype), self.references.to(dtype)
         if self.distance == "cosine":
+            _check_range(*(part.square().sum(dim=1) for part in ((y,) if self.square else (x, y))))
             y = torch.nn.functional.normalize(y)
             x = -(y if self.square else torch.nn.functional.normalize(x))
             return x, y, x.new_zeros(len(x)), y.new_zeros(len(y))
@@ -73,11 +77,11 @@ class Problem:
         step = torch.ldexp(torch.ones_like(mean[0]), torch.frexp((y - mean).abs().amax()).exponent)
         centre = (mean / step).round() * step
         y = y - centre
+        x = y if self.square else x - centre
         b = y.square().sum(dim=1)
-        if self.square:
-            return -2 * y, y, b, b
-        x = x - centre
-        return -2 * x, y, x.square().sum(dim=1), b
+        a = b if self.square else x.square().sum(dim=1)
+        _check_range(a, b)
+        return -2 * x, y, a, b
 
     def to_order(self, distance: Tensor) -> Tensor:
         """The order at which a pair has this distance; increasing."""
@@ -122,3 +126,12 @@ class Problem:
         else:
             result = (x - y).square().sum(dim=1)
         return result.sqrt() if self.distance == "euclidean" else result
+
+
+def _check_range(*squares: Tensor) -> None:
+    """Raise `ValueError` where squared norms `[N]` are so large that a squared distance may overflow."""
+    if not all(bool((4 * part.amax()).isfinite()) for part in squares):
+        raise ValueError(
+            f"embeddings: their squared norms overflow {squares[0].dtype}; scale them down, or compute in float64 "
+            "(float64 embeddings, or backend 'reference')"
+        )

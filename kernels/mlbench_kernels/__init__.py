@@ -6,7 +6,9 @@ from .mining import (
     MinedK,
     MultiSimilarity,
     SemiHard,
+    WeightedNegatives,
     batch_hard,
+    distance_weighted,
     easy_negatives,
     easy_positives,
     hard_negatives,
@@ -19,6 +21,7 @@ from .mining import (
     top_k_positives,
 )
 from .retrieval import RetrievalMetrics, retrieval_metrics
+from .usage import used_backends
 
 __all__ = [
     "BatchHard",
@@ -27,7 +30,9 @@ __all__ = [
     "MultiSimilarity",
     "RetrievalMetrics",
     "SemiHard",
+    "WeightedNegatives",
     "batch_hard",
+    "distance_weighted",
     "easy_negatives",
     "easy_positives",
     "hard_negatives",
@@ -39,5 +44,6 @@ __all__ = [
     "semi_hard",
     "top_k_negatives",
     "top_k_positives",
+    "used_backends",
 ]
 __version__ = "0.1.0"

@@ -189,6 +189,8 @@ def test_bad_input_is_named(change, message):
 def test_unknown_names_are_told_at_once():
     with pytest.raises(ValueError, match="backend: 'cuda' is unknown"):
         ours.CosFaceLoss(3, 4, backend="cuda")
+    with pytest.raises(ValueError, match="precision: 'tf32' is a mode of backend 'triton'"):
+        class_softmax(*problem(5, 7, 3), precision="tf32")
     with pytest.raises(ValueError, match="precision: 'int8' is unknown"):
         class_softmax(*problem(5, 7, 3), precision="int8")
     with pytest.raises(ValueError, match="num_classes: 0; expected a whole number, at least 1"):

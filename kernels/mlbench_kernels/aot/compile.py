@@ -20,6 +20,7 @@ from ..engine.problem import Problem
 from ..engine.triton import _stream, launch
 from ..precision import PRECISIONS
 from ..rules.beyond import Beyond
+from ..rules.distance_weighted import DistanceWeighted
 from ..rules.extreme import Extreme
 from ..rules.nearer import Nearer
 from ..rules.rule import Rule
@@ -36,6 +37,7 @@ RULES: dict[str, Rule] = {
     "nearest negative": Extreme("negatives"),
     "semi-hard negatives of 3 positives": Beyond("negatives", torch.zeros(_COUNT, 3)),
     "8 hardest negatives": TopK("negatives", 8),
+    "distance-weighted negatives of 3 positives": DistanceWeighted("negatives", _COUNT, 3, seed=0, dimension=256),
     "negatives nearer than 6 thresholds": Nearer("negatives", torch.zeros(_COUNT, 6)),
 }
 """A representative of every Triton form in `rules`."""

@@ -17,9 +17,9 @@ from torch import Tensor
 
 from ..engine import Problem, run_rule
 from ..engine.pairs import positive_pairs
-from ..precision import FLOAT32_ROUNDOFF, PRODUCT_ERROR, ieee_float32
+from ..precision import FLOAT32_ROUNDOFF, ieee_float32, relative_error
 from ..rules.nearer import Nearer
-from .points import Points, centre_and_scale, error_factor, exact_scores, make_points
+from .points import Points, centre_and_scale, exact_scores, make_points
 
 _WIDTH = 16  # positives of a query in one pass: their thresholds stay in registers
 _ELEMENTS = 1 << 22  # of a block of distances to settle what is too close to call
@@ -109,8 +109,9 @@ def _rows(points: Points, cosine: bool) -> Tensor:
 def _error(left: Points, right: Points, mode: str, cosine: bool) -> Tensor:
     """How far a computed squared distance of each query may be from the true one, `[N]`."""
     reach = (left.radius[: len(left.index)] + right.radius.max()).double()
-    # Twice that of a score. Norms enter in float32, and matrix units sum in steps four times as coarse.
-    error = (8 * error_factor(left.left.shape[1]) + 8 * FLOAT32_ROUNDOFF + 2 * PRODUCT_ERROR[mode]) * reach.square()
+    # The rows themselves are rounded to float32 too, once when they are centred and once when they are scaled.
+    share = relative_error(mode, left.left.shape[1]) + 16 * FLOAT32_ROUNDOFF
+    error: Tensor = share * reach.square()
     if not cosine:
         return error
     # Also with another zero row a zero row has cosine 0, though their difference is 0.

@@ -7,13 +7,13 @@ from typing import Any, NamedTuple
 import torch
 from torch import Tensor
 
-from ...checks import check_choice, check_finite, check_labels, check_matrix
+from ...checks import check_finite, check_labels, check_matrix
 from ...dispatch import choose_backend
 from ...operators import fake, operator
+from ...precision import choose_precision
 from . import blocked, reference
 
 BACKENDS = ("triton", "blocked", "reference")
-_PRECISIONS = ("auto", "ieee", "tf32x3", "tf32")
 
 
 class ClassSoftmax(NamedTuple):
@@ -52,7 +52,7 @@ def class_softmax(
         shift: `[N]`, without gradient; None is zero.
         by_class: sum over samples instead of over classes.
         backend: "triton" (CUDA), "blocked" (any device), "reference" (dense float64), or "auto".
-        precision: of Triton's products: "ieee", "tf32x3" ("auto": float32 accuracy on the matrix units) or "tf32".
+        precision: how "triton" multiplies, see `mlbench_kernels.precision`; all modes but "bf16".
 
     Returns:
         Both in float64 for float64 samples and in float32 otherwise. Gradients reach `samples` and `classes`.
@@ -65,7 +65,6 @@ def class_softmax(
     >>> found.own.tolist(), found.others.exp().tolist()
     ([0.0, 0.0], [4.0, 4.0])
     """
-    check_choice("precision", precision, _PRECISIONS)
     check_matrix("samples", samples)
     check_matrix("classes", classes)
     check_labels("labels", labels, "samples", samples)
@@ -79,7 +78,9 @@ def class_softmax(
     if shift.shape != labels.shape:
         raise ValueError(f"shift: expected shape {list(labels.shape)}, got {list(shift.shape)}")
     chosen = choose_backend(backend, BACKENDS, samples)
-    mode = "tf32x3" if precision == "auto" else precision
+    mode = choose_precision(precision, chosen, samples)
+    if mode == "bf16":
+        raise ValueError("precision: 'bf16' rounds logits too coarsely; allowed are auto, ieee, tf32x3, bf16x3, tf32")
     return ClassSoftmax(*_operator(samples, classes, labels.long(), shift.to(samples), by_class, chosen, mode))
 
 

@@ -20,6 +20,10 @@ if TYPE_CHECKING:
     from mlbench.api.errors import UnknownNameError as UnknownNameError
     from mlbench.api.info import API_VERSION as API_VERSION
     from mlbench.api.info import ComponentInfo as ComponentInfo
+    from mlbench.api.metric import Metric as Metric
+    from mlbench.api.sampler import GroupedBatch as GroupedBatch
+    from mlbench.api.sampler import RefreshedSampler as RefreshedSampler
+    from mlbench.api.sampler import Sampler as Sampler
     from mlbench.api.space import Categorical as Categorical
     from mlbench.api.space import Dimension as Dimension
     from mlbench.api.space import Float as Float
@@ -34,6 +38,8 @@ __getattr__, __dir__ = lazy_exports(
         "dataset": ("Dataset", "ItemTable"),
         "errors": ("ConfigError", "DataError", "MlbenchError", "PluginError", "StoreError", "UnknownNameError"),
         "info": ("API_VERSION", "ComponentInfo"),
+        "metric": ("Metric",),
+        "sampler": ("GroupedBatch", "RefreshedSampler", "Sampler"),
         "space": ("Categorical", "Dimension", "Float", "Int", "Space"),
         "trunk": ("Trunk",),
     },

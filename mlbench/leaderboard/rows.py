@@ -9,6 +9,8 @@ from mlbench.store import Record, Store
 
 #: Metrics of a test record that are reported, besides Recall@K: key and heading.
 METRICS = {"map_at_r": "MAP@R", "r_precision": "R-Precision"}
+#: Entries of a test record that are no metrics.
+COUNTS = {"queries", "lone_queries"}
 
 
 @dataclass

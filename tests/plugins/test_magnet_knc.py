@@ -1,0 +1,88 @@
+"""k nearest clusters against a loop over the definition."""
+
+import math
+
+import numpy as np
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from mlbench_magnet import KNearestClusters, cluster_classes
+
+
+def by_hand(points, labels, clusters_per_class, nearest):
+    """The definition of the README, item by item; k-means alone is shared."""
+    seen, half = {}, []
+    for label in labels:
+        half.append(seen.get(label, 0) % 2)
+        seen[label] = seen.get(label, 0) + 1
+    right = []
+    for i in range(len(points)):
+        others = [j for j in range(len(points)) if half[j] != half[i]]
+        if labels[i] not in [labels[j] for j in others]:
+            continue
+        index = cluster_classes(points[others], labels[others], clusters_per_class)
+        members = {
+            k: [j for j, a in zip(others, index.assignment, strict=True) if a == k]
+            for k in range(max(index.assignment) + 1)
+        }
+        means = {k: np.mean(points[js], axis=0) for k, js in members.items()}
+        class_of = {k: labels[js[0]] for k, js in members.items()}
+        total = sum(float(np.sum((points[j] - means[k]) ** 2)) for k, js in members.items() for j in js)
+        variance = total / (len(others) - 1)
+        distance = {k: float(np.sum((points[i] - mean) ** 2)) for k, mean in means.items()}
+        votes = {}
+        for k in sorted(means, key=lambda k: (distance[k], k))[:nearest]:
+            votes[class_of[k]] = votes.get(class_of[k], 0.0) + math.exp(-distance[k] / (2 * variance))
+        right.append(max(sorted(votes), key=votes.__getitem__) == labels[i])
+    return sum(right) / len(right)
+
+
+@st.composite
+def cases(draw):
+    sizes = draw(st.lists(st.integers(1, 9), min_size=2, max_size=6).filter(lambda sizes: max(sizes) > 3))
+    labels = np.repeat(np.arange(len(sizes)) * 3 - 2, sizes)
+    generator = np.random.default_rng(draw(st.integers(0, 2**32)))
+    labels = generator.permutation(labels)
+    points = generator.standard_normal((20, 3))[labels] + draw(st.sampled_from([0.3, 1.0])) * generator.standard_normal(
+        (len(labels), 3)
+    )
+    return points, labels, draw(st.integers(1, 3)), draw(st.sampled_from([1, 2, 5, 128]))
+
+
+@settings(max_examples=25, deadline=None)
+@given(cases())
+def test_agrees_with_the_definition(case):
+    points, labels, clusters_per_class, nearest = case
+    found = KNearestClusters(clusters_per_class, nearest)(torch.tensor(points), torch.tensor(labels))
+    assert found == {"kNC": pytest.approx(by_hand(points, labels, clusters_per_class, nearest), abs=1e-12)}
+
+
+def test_clusters_see_modes_that_a_class_mean_hides():
+    # Two classes as a chequerboard: their means coincide.
+    corners = {0: [(0, 0), (8, 8)], 1: [(0, 8), (8, 0)]}
+    rows = [
+        (x + dx / 10, y + dy / 10, label)
+        for label, at in corners.items()
+        for x, y in at
+        for dx in (0, 1)
+        for dy in (0, 1)
+    ]
+    points, labels = torch.tensor([row[:2] for row in rows]), torch.tensor([row[2] for row in rows])
+    assert KNearestClusters(2, nearest=128)(points, labels) == {"kNC": 1.0}
+    assert KNearestClusters(1, nearest=128)(points, labels)["kNC"] < 1.0
+
+
+def test_equal_embeddings_and_lone_items_are_no_trouble():
+    same = KNearestClusters()(torch.ones(8, 3), torch.tensor([4, 4, 4, 4, 7, 7, 7, 7]))
+    assert same == {"kNC": 0.5}  # all ties go to the lowest class
+    # The first item has only its own class to go to, the second is as far from both others, the third is left out.
+    assert KNearestClusters()(torch.eye(3), torch.tensor([1, 1, 0])) == {"kNC": 0.5}
+    with pytest.raises(ValueError, match="a class with two items"):
+        KNearestClusters()(torch.eye(3), torch.tensor([0, 1, 2]))
+
+
+@pytest.mark.parametrize("arguments", [(0, 1), (1, 0)])
+def test_senseless_arguments_are_refused(arguments):
+    with pytest.raises(ValueError, match="must be at least 1"):
+        KNearestClusters(*arguments)

@@ -178,6 +178,11 @@ def test_a_mistake_is_placed(write, change, said):
         ({"search": {"loss.margin": {"type": "normal"}}}, "methods[0].search.loss.margin: "),
         ({"search": {"loss.margin": 0.1}}, "methods[0].search.loss.margin: "),
         ({"loss": None, "miner": "batch-hard"}, "methods[0]: method 'A' has no loss"),
+        ({"loss": None, "sampler": "m-per-class"}, "methods[0]: method 'A' has no loss"),
+        (
+            {"sampler": "m-per-class", "samples_per_class": 2},
+            "methods[0]: method 'A': sampler and samples_per_class exclude each other",
+        ),
     ],
 )
 def test_a_mistake_in_a_method_is_placed(method, said):

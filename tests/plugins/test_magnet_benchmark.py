@@ -16,7 +16,7 @@ ROOT = Path(__file__).parents[2]
 FILE = ROOT / "plugins/mlbench-magnet/benchmark.toml"
 PUBLISHED = ROOT / "leaderboards/reality-check/glyphs-640-magnet"
 SMALL = [
-    "dataset.max_classes=48",
+    "dataset.max_classes=64",
     "folds=2",
     "reproductions=1",
     "model.trunk={id='conv-small', width=4}",

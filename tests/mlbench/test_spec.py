@@ -345,6 +345,13 @@ def test_changing_a_named_method_changes_it_there_only():
     assert named_methods() == before
 
 
+def test_the_sampler_of_a_method_takes_the_place_of_how_a_named_method_composes_its_batches():
+    sampler = {"id": "m-per-class", "samples_per_class": 2}
+    assert load_benchmark(MINIMAL | {"methods": ["ProxyNCA"]}).methods[0].samples_per_class == 1
+    (method,) = load_benchmark(MINIMAL | {"methods": [{"use": "ProxyNCA", "sampler": sampler}]}).methods
+    assert method.sampler.arguments == {"samples_per_class": 2}
+
+
 def test_an_unknown_method_is_placed_with_the_nearest():
     with pytest.raises(
         UnknownNameError, match=r"^benchmark: methods\[1\]: unknown method 'Tripet'; did you mean 'Triplet'"

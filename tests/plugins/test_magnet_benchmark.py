@@ -14,7 +14,7 @@ from mlbench.store import Store
 
 ROOT = Path(__file__).parents[2]
 FILE = ROOT / "plugins/mlbench-magnet/benchmark.toml"
-PUBLISHED = ROOT / "leaderboards/reality-check/glyphs-640-magnet"
+PUBLISHED = ROOT / "leaderboards/reality-check/glyphs-640/magnet"
 SMALL = [
     "dataset.max_classes=64",
     "folds=2",

@@ -7,7 +7,10 @@ brings the tiles, and only the pairs that the rule asked for.
 
 from .beyond import Beyond
 from .extreme import Extreme
+from .hinge import Hinge
+from .log_sum_exp import LogSumExp
+from .pair_loss import PairLoss
 from .rule import BaseRule, Rule, State, Tile
 from .top_k import TopK
 
-__all__ = ["BaseRule", "Beyond", "Extreme", "Rule", "State", "Tile", "TopK"]
+__all__ = ["BaseRule", "Beyond", "Extreme", "Hinge", "LogSumExp", "PairLoss", "Rule", "State", "Tile", "TopK"]

@@ -94,7 +94,7 @@ class Stream:
             if self.rule.needs_distance:
                 self._settle(tile, rows, columns)
         if self.rule.needs_distance:
-            tile.copy_(self.problem.from_order(tile))
+            self.problem.from_order_(tile)
         return tile
 
     def _settle(self, tile: Tensor, rows: slice, columns: slice) -> None:

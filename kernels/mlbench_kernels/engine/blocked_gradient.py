@@ -52,7 +52,9 @@ class GradientStream(Stream):
     def _by_half_square(self, weight: Tensor, distance: Tensor) -> Tensor:
         """Derivatives by half the squared distances; rows that are equal have no direction, and get none."""
         if self.problem.distance == "euclidean":
-            return weight.div_(distance.masked_fill(distance <= 0, torch.inf))
+            if distance.amin() <= 0:
+                distance = distance.masked_fill(distance <= 0, torch.inf)
+            return weight.div_(distance)
         return weight if self.problem.distance == "cosine" else weight.mul_(2)
 
     def _add(self, half: Tensor, rows: slice, columns: slice) -> None:

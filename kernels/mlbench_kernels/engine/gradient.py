@@ -41,10 +41,10 @@ def run_gradient(
         thresholds = rule.threshold_weight(outputs, upstream)
     if problem.distance != "cosine":
         return x, y, thresholds
-    return _past_the_norm(x, problem.anchors), y if problem.square else _past_the_norm(y, problem.references), thresholds
+    return past_the_norm(x, problem.anchors), y if problem.square else past_the_norm(y, problem.references), thresholds
 
 
-def _past_the_norm(gradient: Tensor, rows: Tensor) -> Tensor:
+def past_the_norm(gradient: Tensor, rows: Tensor) -> Tensor:
     """The derivative by `rows`, given that by `rows / |rows|`; 0 where a row is 0."""
     rows = rows.to(gradient.dtype)
     norm = torch.linalg.vector_norm(rows, dim=1, keepdim=True)

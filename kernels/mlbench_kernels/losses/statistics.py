@@ -85,13 +85,15 @@ def _keep(ctx: Any, inputs: tuple[Any, ...], output: list[Tensor]) -> None:
     ctx.options = distance, backend, rule
 
 
-def _differentiate(ctx: Any, upstream: list[Tensor]) -> tuple[Tensor | None, ...]:
+def _differentiate(ctx: Any, upstream: list[Tensor]) -> tuple[Any, ...]:
     *problem, thresholds, first = ctx.saved_tensors[:6]
     distance, backend, rule = ctx.options
     outputs = [first, *ctx.saved_tensors[6:]]
     x, y, limits = pair_gradient_op(*problem, distance, backend, thresholds, *rule, outputs, upstream[0])
     references = None if problem[2] is None else y
-    return x, None, references, None, None, None, None if thresholds is None else limits, None, None, None
+    # An empty list counts as one of tensors, which wants a list of derivatives.
+    constants = None if rule[-1] else []
+    return x, None, references, None, None, None, None if thresholds is None else limits, None, None, constants
 
 
 differentiable("pair_statistics", _differentiate, _keep)

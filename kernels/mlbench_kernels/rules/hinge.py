@@ -9,6 +9,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
+from .compare import greater, less
 from .pair_loss import PairLoss
 from .rule import State, Tile
 
@@ -24,10 +25,6 @@ class Hinge(PairLoss):
     triton = "mlbench_kernels.rules.hinge_triton"
     outputs = ("number", "count")
 
-    @property
-    def _sign(self) -> int:
-        return 1 if self.pool == "positives" else -1
-
     def init(self, rows: int, dtype: torch.dtype, device: torch.device) -> State:
         """Nothing seen."""
         none = torch.zeros(rows, dtype=dtype, device=device)
@@ -35,11 +32,12 @@ class Hinge(PairLoss):
 
     def update(self, state: State, tile: Tile) -> State:
         """Add a tile."""
-        excess = self._sign * (tile.distance - self.constants[0])
-        return state[0] + excess.clamp_min(0).sum(dim=1), state[1] + (excess > 0).sum(dim=1)
+        (margin,) = self.constants
+        excess = tile.distance - margin if self.pool == "positives" else margin - tile.distance
+        count = greater(excess, 0).sum(dim=1).to(torch.int64)
+        return state[0] + excess.clamp_min_(0).sum(dim=1), state[1] + count
 
     def slope(self, distance: Tensor, thresholds: Tensor) -> Tensor:
-        """One where the hinge is open."""
+        """One where the hinge is open, with its sign."""
         (margin,) = self.constants
-        beyond = distance > margin if self.pool == "positives" else distance < margin
-        return beyond.to(distance.dtype).mul_(self._sign)
+        return greater(distance, margin) if self.pool == "positives" else less(distance, margin).neg_()

@@ -14,7 +14,8 @@ from pathlib import Path
 
 import torch
 
-from .tuning import PRECISIONS, TABLE, VARIABLE, Tiling, bucket_of, device_limits, read_entries, write_entries
+from .precision import PRECISIONS
+from .tuning import TABLE, VARIABLE, Tiling, bucket_of, device_limits, read_entries, write_entries
 
 Measure = Callable[[Tiling], float]
 
@@ -34,7 +35,7 @@ def autotune(
 
     Args:
         capability: compute capability, 90 for 9.0.
-        precision: one of `tuning.PRECISIONS`.
+        precision: one of `PRECISIONS`.
         dimension: any dimension of the bucket to tune.
         shared_memory: bytes that one block may use.
         measure: the time of a tiling, `inf` where it cannot run.

@@ -20,6 +20,7 @@ from pathlib import Path
 import torch
 
 from .checks import check_choice, check_whole
+from .precision import PRECISIONS
 
 VARIABLE = "MLBENCH_KERNELS_TUNING"
 BUCKETS = {"D<=256": 256, "D>256": None}
@@ -87,8 +88,6 @@ TABLE: Mapping[int, Mapping[str, tuple[Tiling, Tiling]]] = {
         "bf16": (Tiling(64, 64, 64, 4, 3), Tiling(128, 64, 64, 8, 3)),
     },
 }
-
-PRECISIONS = tuple(TABLE[80])
 
 
 def bucket_of(dimension: int) -> str:

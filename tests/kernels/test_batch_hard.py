@@ -67,8 +67,8 @@ def test_picks_do_not_depend_on_the_tiling(monkeypatch):
 
     embeddings, labels = problem(130, 3, 6, whole=True)
     whole = batch_hard(embeddings, labels, distance="euclidean", backend="blocked")
-    monkeypatch.setattr(blocked, "_SIDE", 17)
-    monkeypatch.setattr(blocked, "_POSITIVE_ROWS", 7)
+    for name, size in {"_ROWS": 17, "_COLUMNS": 23, "_BLOCK": 7, "_BLOCKS": 3, "_WINDOW": 11}.items():
+        monkeypatch.setattr(blocked, name, size)
     tiled = batch_hard(embeddings, labels, distance="euclidean", backend="blocked")
     assert torch.equal(tiled.positive_index, whole.positive_index)
     assert torch.equal(tiled.negative_index, whole.negative_index)

@@ -18,9 +18,8 @@ def test_rules_pick_what_brute_force_picks(backend, shape):
 def test_picks_do_not_depend_on_the_tiling(monkeypatch):
     import mlbench_kernels.engine.blocked as blocked
 
-    monkeypatch.setattr(blocked, "_SIDE", 17)
-    monkeypatch.setattr(blocked, "_POSITIVE_ROWS", 7)
-    monkeypatch.setattr(blocked, "_POSITIVE_COLUMNS", 11)
+    for name, size in {"_ROWS": 17, "_COLUMNS": 23, "_BLOCK": 7, "_BLOCKS": 3, "_WINDOW": 11}.items():
+        monkeypatch.setattr(blocked, name, size)
     check_rules("blocked", [(70, 5, 9), (120, 3, 2)])
 
 

@@ -4,8 +4,8 @@ import math
 
 import pytest
 from mlbench_kernels.autotune import autotune, candidates
+from mlbench_kernels.precision import PRECISIONS
 from mlbench_kernels.tuning import (
-    PRECISIONS,
     TABLE,
     VARIABLE,
     Tiling,

@@ -18,11 +18,13 @@ from triton.runtime import driver
 from ..engine.layout import Layout
 from ..engine.problem import Problem
 from ..engine.triton import _stream, launch
+from ..precision import PRECISIONS
 from ..rules.beyond import Beyond
+from ..rules.distance_weighted import DistanceWeighted
 from ..rules.extreme import Extreme
 from ..rules.rule import Rule
 from ..rules.top_k import TopK
-from ..tuning import BUCKETS, PRECISIONS, Tiling, find_tiling
+from ..tuning import BUCKETS, Tiling, find_tiling
 
 ARCHITECTURES = {80: 163 << 10, 90: 227 << 10, 100: 227 << 10, 120: 99 << 10}
 """Shared memory that one block may use, in bytes."""
@@ -34,6 +36,7 @@ RULES: dict[str, Rule] = {
     "nearest negative": Extreme("negatives"),
     "semi-hard negatives of 3 positives": Beyond("negatives", torch.zeros(_COUNT, 3)),
     "8 hardest negatives": TopK("negatives", 8),
+    "distance-weighted negatives of 3 positives": DistanceWeighted("negatives", _COUNT, 3, seed=0, dimension=256),
 }
 """A representative of every Triton form in `rules`."""
 

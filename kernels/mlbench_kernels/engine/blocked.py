@@ -2,7 +2,8 @@
 
 Negatives are almost all references: every tile is one product, out of which the few positives are punched. In the
 square form a tile serves its rows and, transposed, its columns, so half of the product suffices. Positives are few:
-with both sides sorted by label, only the tiles along the diagonal are computed.
+with both sides sorted by label, a few neighbouring anchors have theirs within a narrow window of the references, and
+one batched product serves many windows.
 """
 
 from __future__ import annotations
@@ -13,13 +14,15 @@ import torch
 from torch import Tensor
 
 from ..rules.rule import Rule, State, Tile
+from ..rules.select import RUN
 from .exclude import Excluder
 from .layout import Layout
 from .problem import Problem
 
-_SIDE = 1024  # a float32 tile of 4 MiB: it fits a shared cache, and what is done once per tile is rare
-_POSITIVE_ROWS, _POSITIVE_COLUMNS = 256, 1024
+_ROWS, _COLUMNS = 384, 2048  # a float32 tile of 3 MiB fits a shared cache; a flat one leaves out most of a square
 _CLOSE = 1e-3  # of |x|^2 + |y|^2; above it a float32 distance is right to five digits
+_BLOCK = 32  # anchors that share a window
+_BLOCKS, _WINDOW = 32, 256  # windows of a batch, and how much of each at a time
 
 
 def run_blocked(rule: Rule, problem: Problem) -> tuple[Tensor, ...]:
@@ -34,83 +37,119 @@ class Stream:
         self.rule, self.problem, self.layout = rule, problem, Layout(rule, problem)
         self.x, self.y, self.a, self.b = self.layout.factors(problem, problem.dtype)
         self.thresholds = self.layout.thresholds(rule, problem, problem.dtype)
-        self.buffer = self.x.new_empty(max(_SIDE * _SIDE, _POSITIVE_ROWS * _POSITIVE_COLUMNS))
 
     def run(self) -> tuple[Tensor, ...]:
         """The rule's outputs, by the caller's indices."""
         state = self.rule.init(len(self.x), self.problem.dtype, self.x.device)
-        for distance, rows, columns, mirrored in self.tiles():
-            self._show(state, self.tile(distance, rows, columns), rows)
-            if mirrored:
-                self._show(state, self.tile(distance.T, columns, rows), columns)
+        for rows, tile in self._windows_seen() if self.layout.sorted else self._tiles_seen():
+            before: State = tuple(part[rows] for part in state)
+            for part, value in zip(before, self.rule.update(before, tile), strict=True):
+                part.copy_(value)
         return self.layout.restore(self.rule, self.rule.finish(state))
 
-    def tiles(self) -> Iterator[tuple[Tensor, slice, slice, bool]]:
-        """Distances `[B, C]`, anchors, references, and whether the transposed tile belongs to the problem too.
+    def _tiles_seen(self) -> Iterator[tuple[slice, Tile]]:
+        for distance, rows, columns, after in self.tiles():
+            yield rows, self.seen(distance, rows, columns)
+            if after.start < after.stop:
+                yield after, self.seen(distance[:, after.start - columns.start :].T, after, rows)
 
-        A tile lives until the next one is asked for.
-        """
-        return self._along_the_diagonal() if self.layout.sorted else self._over_everything()
+    def _windows_seen(self) -> Iterator[tuple[slice, Tile]]:
+        for distance, rows, window, first in self.windows():
+            yield rows, self.seen_in_windows(distance, rows, window, first)
 
-    def tile(self, distance: Tensor, rows: slice, columns: slice) -> Tile:
-        """What a rule sees of the references `columns` for the anchors `rows`."""
-        index, reference_index = self.layout.index[rows], self.layout.reference_index[columns]
+    def seen(self, distance: Tensor, rows: slice, columns: slice) -> Tile:
+        """What the anchors `rows` see of the references `columns`."""
+        index, reference_index = self.layout.index[rows], self.layout.reference_index[None, columns]
         return Tile(distance, columns.start, index, reference_index, self.thresholds[rows])
 
-    def _over_everything(self) -> Iterator[tuple[Tensor, slice, slice, bool]]:
-        """Every anchor against every reference; by symmetry, half of the tiles in the square form."""
-        excluder = Excluder(self.rule, self.problem)
-        for i in range(0, len(self.x), _SIDE):
-            rows = slice(i, min(i + _SIDE, len(self.x)))
-            excluder.enter(rows)
-            for j in range(i if self.problem.square else 0, len(self.y), _SIDE):
-                columns = slice(j, min(j + _SIDE, len(self.y)))
-                distance = self._distance(rows, columns)
+    def seen_in_windows(self, distance: Tensor, rows: slice, window: Tensor, first: int) -> Tile:
+        """What the anchors `rows` see of their windows of references."""
+        columns = self.layout.reference_index[window][:, None].expand(distance.shape).flatten(0, 1)
+        return Tile(distance.flatten(0, 1), first, self.layout.index[rows], columns, self.thresholds[rows])
+
+    def tiles(self) -> Iterator[tuple[Tensor, slice, slice, slice]]:
+        """Every anchor against every reference; in the square form, those after it, and those before it by symmetry.
+
+        Yields:
+            Distances `[B, C]`, which the next tile overwrites, their anchors, their references, and which of the latter
+            are also anchors that are to see the former by this tile.
+        """
+        square, excluder = self.problem.square, Excluder(self.rule, self.problem, _COLUMNS)
+        buffer = self.x.new_empty(min(_ROWS, len(self.x)) * min(_COLUMNS, len(self.y)))
+        for i in range(0, len(self.x), _ROWS):
+            rows = slice(i, min(i + _ROWS, len(self.x)))
+            begin = i if square else 0
+            excluder.enter(rows, begin)
+            for j in range(begin, len(self.y), _COLUMNS):
+                columns = slice(j, min(j + _COLUMNS, len(self.y)))
+                distance = self._distance(rows, columns, buffer)
                 excluder.punch(distance, columns)
-                yield distance, rows, columns, self.problem.square and j > i
+                yield distance, rows, columns, slice(max(rows.stop, j) if square else columns.stop, columns.stop)
 
-    def _along_the_diagonal(self) -> Iterator[tuple[Tensor, slice, slice, bool]]:
-        """Every anchor against the references of the labels near its own."""
-        starts, stops = (part.tolist() for part in self.layout.spans(_POSITIVE_ROWS))
-        for block, (start, stop) in enumerate(zip(starts, stops, strict=True)):
-            rows = slice(block * _POSITIVE_ROWS, min((block + 1) * _POSITIVE_ROWS, len(self.x)))
-            for j in range(start, stop, _POSITIVE_COLUMNS):
-                columns = slice(j, min(j + _POSITIVE_COLUMNS, stop))
-                distance = self._distance(rows, columns)
-                other = self.layout.labels[rows, None] != self.layout.reference_labels[None, columns]
-                distance.masked_fill_(other, self.rule.absent)
-                if self.problem.square:  # both sides are in one order: an anchor meets itself where positions are equal
-                    distance.diagonal(rows.start - columns.start).fill_(self.rule.absent)
-                yield distance, rows, columns, False
-
-    def _distance(self, rows: slice, columns: slice) -> Tensor:
+    def _distance(self, rows: slice, columns: slice, buffer: Tensor) -> Tensor:
         """The tile `[B, C]`, in a buffer that the next tile overwrites."""
         shape = (rows.stop - rows.start, columns.stop - columns.start)
-        tile = self.buffer[: shape[0] * shape[1]].view(shape)
+        tile = buffer[: shape[0] * shape[1]].view(shape)
+        x, y, a, b = self.x[rows], self.y[columns], self.a[rows, None], self.b[columns]
         if self.problem.distance == "cosine":
-            torch.mm(self.x[rows], self.y[columns].T, out=tile)
+            torch.mm(x, y.T, out=tile)
         else:
-            torch.add(self.a[rows, None], self.b[columns], out=tile).addmm_(self.x[rows], self.y[columns].T)
-            if self.rule.needs_distance:
-                self._settle(tile, rows, columns)
-        if self.rule.needs_distance:
-            self.problem.from_order_(tile)
-        return tile
+            torch.add(a, b, out=tile).addmm_(x, y.T)
+        return self._in_unit(tile, x, y, a, b)
 
-    def _settle(self, tile: Tensor, rows: slice, columns: slice) -> None:
-        """Compute squared distances anew, from differences, where cancellation has left too few digits of them."""
-        a, b = self.a[rows], self.b[columns]
-        if tile.amin() > _CLOSE * (a.amax() + b.amax()):
-            return
-        row, column = (tile <= _CLOSE * (a[:, None] + b)).nonzero().unbind(dim=1)
-        size = max(1, len(self.buffer) // self.x.shape[1])
-        for i, j in zip(row.split(size), column.split(size), strict=True):
-            # The factor on this side is -2 times the row, see `Problem.factors`.
-            difference = self.y[columns][j].add_(self.x[rows][i], alpha=0.5)
-            tile[i, j] = difference.square_().sum(dim=1)
+    def windows(self) -> Iterator[tuple[Tensor, slice, Tensor, int]]:
+        """Every anchor against the references of the labels near its own, as `_BLOCKS` blocks of anchors at a time.
 
-    def _show(self, state: State, tile: Tile, rows: slice) -> None:
-        """Let the anchors `rows` see a tile."""
-        before: State = tuple(part[rows] for part in state)
-        for part, value in zip(before, self.rule.update(before, tile), strict=True):
-            part.copy_(value)
+        Yields:
+            Distances `[blocks, B, C]`, their anchors, the positions of each block's references `[blocks, C]`, and the
+            place of the first of them in the block's whole window.
+        """
+        starts, stops = (part.long() for part in self.layout.spans(_BLOCK))
+        whole = len(self.x) // _BLOCK * _BLOCK
+        groups = [slice(i, min(i + _BLOCKS * _BLOCK, whole)) for i in range(0, whole, _BLOCKS * _BLOCK)]
+        if whole < len(self.x):
+            groups.append(slice(whole, len(self.x)))
+        for rows in groups:
+            blocks = slice(rows.start // _BLOCK, -(-rows.stop // _BLOCK))
+            width = int((stops[blocks] - starts[blocks]).max())
+            width = min(-(-width // RUN) * RUN, len(self.y))
+            start = starts[blocks].clamp_max(len(self.y) - width)
+            self.layout.offset[rows] = start.repeat_interleave((rows.stop - rows.start) // len(start))
+            for first in range(0, width, _WINDOW):
+                column = torch.arange(first, min(first + _WINDOW, width), device=start.device)
+                window = start[:, None] + column
+                yield self._window_distance(rows, window), rows, window, first
+
+    def _window_distance(self, rows: slice, window: Tensor) -> Tensor:
+        blocks, _ = window.shape
+        x = self.x[rows].unflatten(0, (blocks, -1))
+        y = self.y.index_select(0, window.flatten()).unflatten(0, (blocks, -1))
+        a, b = self.a[rows].view(blocks, -1, 1), self.b[window][:, None]
+        distance = (a + b).baddbmm_(x, y.transpose(1, 2))
+        outside = self.layout.labels[rows].view(blocks, -1, 1) != self.layout.reference_labels[window][:, None]
+        if self.problem.square:  # both sides are in one order: an anchor meets itself where positions are equal
+            position = torch.arange(rows.start, rows.stop, device=window.device)
+            outside |= position.view(blocks, -1, 1) == window[:, None]
+        return self._in_unit(distance, x, y, a, b).masked_fill_(outside, self.rule.absent)
+
+    def _in_unit(self, distance: Tensor, x: Tensor, y: Tensor, a: Tensor, b: Tensor) -> Tensor:
+        if not self.rule.needs_distance:
+            return distance
+        if self.problem.distance != "cosine":
+            _settle(distance, x, y, a, b)
+        return self.problem.from_order_(distance)
+
+
+def _settle(square: Tensor, x: Tensor, y: Tensor, a: Tensor, b: Tensor) -> None:
+    """Compute squared distances `[.., B, C]` anew, from differences, where cancellation has left few digits of them."""
+    if square.amin() > _CLOSE * (a.amax() + b.amax()):
+        return
+    size = max(1, square.numel() // x.shape[-1])
+    for *block, row, column in zip(*(part.split(size) for part in _close(square, a, b)), strict=True):
+        # The factor on this side is -2 times the row, see `Problem.factors`.
+        difference = y[*block, column].add_(x[*block, row], alpha=0.5)
+        square[*block, row, column] = difference.square_().sum(dim=1)
+
+
+def _close(square: Tensor, a: Tensor, b: Tensor) -> tuple[Tensor, ...]:
+    return (square <= _CLOSE * (a + b)).nonzero(as_tuple=True)

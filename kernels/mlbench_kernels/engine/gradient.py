@@ -14,7 +14,12 @@ from .reference import differentiate_reference
 
 @torch.no_grad()
 def run_gradient(
-    rule: PairLoss, problem: Problem, outputs: tuple[Tensor, ...], upstream: Tensor, backend: str
+    rule: PairLoss,
+    problem: Problem,
+    outputs: tuple[Tensor, ...],
+    upstream: Tensor,
+    backend: str,
+    precision: str,
 ) -> tuple[Tensor, Tensor, Tensor]:
     """Derivatives of a loss by anchors `[N, D]`, references `[M, D]` and thresholds `[N, T]`.
 
@@ -26,6 +31,7 @@ def run_gradient(
         outputs: what it returned.
         upstream: derivative of the loss by the first output, like it.
         backend: "reference", "blocked" or "triton".
+        precision: how Triton multiplies, see `mlbench_kernels.precision`.
     """
     if backend == "reference":
         return differentiate_reference(rule, problem, upstream)
@@ -35,7 +41,7 @@ def run_gradient(
         else:
             from .triton_gradient import triton_gradient  # only here: nothing imports Triton before it is asked for
 
-            x, y = triton_gradient(rule, problem, outputs, upstream)
+            x, y = triton_gradient(rule, problem, outputs, upstream, precision)
     thresholds = x.new_zeros(0)
     if rule.thresholds is not None:
         thresholds = rule.threshold_weight(outputs, upstream)

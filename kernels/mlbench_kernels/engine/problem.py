@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cached_property
 
@@ -13,7 +12,9 @@ from ..labels import LabelOrder
 
 DISTANCES = ("cosine", "euclidean", "squared-euclidean")
 
-_EXACT_ELEMENTS = 1 << 19  # of a block of rows in float64: 4 MiB
+# Of a block of rows in float64: on a CPU half a MiB, which stays in its cache and in the allocator's hands; elsewhere
+# every block costs a dozen launches.
+_EXACT_ELEMENTS_CPU, _EXACT_ELEMENTS = 1 << 16, 1 << 22
 
 
 @dataclass(frozen=True)
@@ -45,6 +46,11 @@ class Problem:
     def reference_order(self) -> LabelOrder:
         """The references by label."""
         return LabelOrder.of(self.reference_labels)
+
+    @cached_property
+    def positive_spans(self) -> tuple[Tensor, Tensor]:
+        """Where the references of each anchor's label lie in `reference_order`: first position and number, `[N]`."""
+        return self.reference_order.spans(self.labels)
 
     @cached_property
     def _factors(self) -> dict[torch.dtype, tuple[Tensor, Tensor, Tensor, Tensor]]:
@@ -100,9 +106,10 @@ class Problem:
 
         NaN for the index -1.
         """
-        flat = index.reshape(len(index), -1)
-        row = torch.arange(len(index), device=index.device)[:, None].expand_as(flat)
-        return self.pair_distances(row.flatten(), flat.flatten(), dtype).view(index.shape)
+        size = max(1, self._exact_rows // max(1, index[0].numel()))
+        parts = zip(self.anchors.split(size), index.reshape(len(index), -1).split(size), strict=True)
+        found = [self._exact(x[:, None], part).to(dtype or self.dtype) for x, part in parts]
+        return torch.cat(found).view(index.shape).masked_fill_(index < 0, torch.nan)
 
     def pair_distances(self, anchor: Tensor, reference: Tensor, dtype: torch.dtype | None = None) -> Tensor:
         """Distances `[P]` of the pairs `(anchor, reference)`, from differences in float64; NaN for the index -1.
@@ -110,19 +117,21 @@ class Problem:
         They come in the problem's dtype. As thresholds they are wanted in float64: a root that is rounded to float32
         and squared again is no longer equal to the distance that it came from.
         """
-        dtype = dtype or self.dtype
-        parts = [self._exact(*part).to(dtype) for part in self._parts(anchor, reference)]
-        result = torch.cat(parts) if parts else self.anchors.new_zeros(0, dtype=dtype)
-        return result.masked_fill_(reference < 0, torch.nan)
+        parts = zip(anchor.split(self._exact_rows), reference.split(self._exact_rows), strict=True)
+        found = [self._exact(self.anchors.index_select(0, row), part).to(dtype or self.dtype) for row, part in parts]
+        return torch.cat(found).masked_fill_(reference < 0, torch.nan)
 
-    def _parts(self, anchor: Tensor, reference: Tensor) -> Iterator[tuple[Tensor, Tensor]]:
-        size = max(1, _EXACT_ELEMENTS // self.anchors.shape[1])
-        yield from zip(anchor.split(size), reference.split(size), strict=True)
+    @property
+    def _exact_rows(self) -> int:
+        elements = _EXACT_ELEMENTS if self.anchors.is_cuda else _EXACT_ELEMENTS_CPU
+        return max(1, elements // self.anchors.shape[1])
 
-    def _exact(self, anchor: Tensor, reference: Tensor) -> Tensor:
-        x, y = self.anchors[anchor].double(), self.references[reference.clamp_min(0)].double()
+    def _exact(self, x: Tensor, index: Tensor) -> Tensor:
+        """Distances between `x` and the references `index`, in the shape of `index`; `x` `[.., D]` broadcasts."""
+        x, y = x.double(), self.references.index_select(0, index.flatten().clamp_min(0)).double()
+        y = y.view(*index.shape, -1)
         if self.distance == "cosine":
-            result = 1 - torch.nn.functional.cosine_similarity(x, y)
-        else:
-            result = (x - y).square().sum(dim=1)
-        return result.sqrt() if self.distance == "euclidean" else result
+            norms = torch.linalg.vector_norm(x, dim=-1) * torch.linalg.vector_norm(y, dim=-1)
+            return 1 - (x * y).sum(dim=-1) / norms.clamp_min(torch.finfo(torch.float64).tiny)
+        square = (x - y).square_().sum(dim=-1)
+        return square.sqrt() if self.distance == "euclidean" else square

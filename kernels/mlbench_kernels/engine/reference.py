@@ -37,7 +37,7 @@ def _run(rule: Rule, problem: Problem, x: Tensor, y: Tensor, thresholds: Tensor 
     distance = _distances(problem.distance, x, y)
     rows, columns = (torch.arange(size, device=x.device) for size in distance.shape)
     limits = distance[:, :0] if thresholds is None else thresholds
-    tile = Tile(distance.masked_fill(~_pool(rule, problem), rule.absent), 0, rows, columns, limits)
+    tile = Tile(distance.masked_fill(~_pool(rule, problem), rule.absent), 0, rows, columns[None], limits)
     return rule.finish(rule.update(rule.init(len(x), torch.float64, x.device), tile))
 
 

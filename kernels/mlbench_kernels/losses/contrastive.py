@@ -21,6 +21,7 @@ class ContrastiveLoss(MetricLoss):
         distance: see `MetricLoss`, as the others.
         normalize_embeddings: see there.
         backend: see there.
+        precision: see there.
 
     >>> import torch
     >>> embeddings = torch.tensor([[0.0], [0.5], [1.0]])
@@ -36,8 +37,9 @@ class ContrastiveLoss(MetricLoss):
         distance: str = "euclidean",
         normalize_embeddings: bool = True,
         backend: str = "auto",
+        precision: str = "auto",
     ) -> None:
-        super().__init__(distance, normalize_embeddings, backend)
+        super().__init__(distance, normalize_embeddings, backend, precision)
         self.pos_margin = pos_margin
         self.neg_margin = neg_margin
 

@@ -26,6 +26,7 @@ class LiftedStructureLoss(MetricLoss):
         distance: see `MetricLoss`, as the others.
         normalize_embeddings: see there.
         backend: see there.
+        precision: see there.
 
     >>> import torch
     >>> embeddings = torch.tensor([[0.0], [0.5], [1.0]])
@@ -40,8 +41,9 @@ class LiftedStructureLoss(MetricLoss):
         distance: str = "euclidean",
         normalize_embeddings: bool = True,
         backend: str = "auto",
+        precision: str = "auto",
     ) -> None:
-        super().__init__(distance, normalize_embeddings, backend)
+        super().__init__(distance, normalize_embeddings, backend, precision)
         self.neg_margin = neg_margin
         self.pos_margin = pos_margin
 
@@ -72,6 +74,7 @@ class GeneralizedLiftedStructureLoss(MetricLoss):
         distance: see `MetricLoss`, as the others.
         normalize_embeddings: see there.
         backend: see there.
+        precision: see there.
 
     >>> import torch
     >>> embeddings = torch.tensor([[0.0], [0.5], [1.0]])
@@ -88,8 +91,9 @@ class GeneralizedLiftedStructureLoss(MetricLoss):
         distance: str = "euclidean",
         normalize_embeddings: bool = True,
         backend: str = "auto",
+        precision: str = "auto",
     ) -> None:
-        super().__init__(distance, normalize_embeddings, backend)
+        super().__init__(distance, normalize_embeddings, backend, precision)
         self.neg_margin = neg_margin
         self.pos_margin = pos_margin
 

@@ -9,7 +9,8 @@ from torch import Tensor, nn
 
 from ..checks import check_choice
 from ..engine import DISTANCES
-from ..mining.arguments import check_arguments
+from ..mining.arguments import BACKENDS, check_arguments
+from ..precision import check_precision
 from .pairs import AllPairs, ListedPairs, Pairs, distinct, list_pairs
 
 
@@ -20,7 +21,8 @@ class MetricLoss(nn.Module):
         distance: "cosine" (margins are cosine similarities, as pytorch-metric-learning has them), "euclidean" or
             "squared-euclidean".
         normalize_embeddings: whether Euclidean distances are those of normalised rows.
-        backend: as for `mlbench_kernels.pair_loss`.
+        backend: as for `mlbench_kernels.batch_hard`, as is `precision`.
+        precision: how the backend "triton" multiplies.
 
     Attributes:
         terms: after a call, the number of terms that the mean was taken over, `[]`, int64; 0 where the batch had no
@@ -30,13 +32,15 @@ class MetricLoss(nn.Module):
     each_pair_once: ClassVar[bool] = False
     """Whether a pair that a miner lists twice counts once, as in the losses over a matrix of similarities."""
 
-    def __init__(self, distance: str, normalize_embeddings: bool, backend: str) -> None:
+    def __init__(self, distance: str, normalize_embeddings: bool, backend: str, precision: str) -> None:
         super().__init__()
         check_choice("distance", distance, DISTANCES)
-        check_choice("backend", backend, ("auto", "triton", "blocked", "reference"))
+        check_choice("backend", backend, ("auto", *BACKENDS))
+        check_precision(precision)
         self.distance = distance
         self.normalize_embeddings = normalize_embeddings
         self.backend = backend
+        self.precision = precision
         self.terms: Tensor | None = None
 
     def forward(
@@ -110,9 +114,11 @@ class MetricLoss(nn.Module):
         """
         if labels is None:
             raise ValueError("labels: None; expected labels [N], or an indices_tuple")
-        checked = check_arguments(anchors, labels, references, reference_labels, self.distance, self.backend)
+        checked = check_arguments(
+            anchors, labels, references, reference_labels, self.distance, self.backend, self.precision
+        )
         return AllPairs(
-            anchors, checked.labels, references, checked.reference_labels, self.distance, self.backend
+            anchors, checked.labels, references, checked.reference_labels, self.distance, self.backend, self.precision
         )  # fmt: skip
 
 

@@ -27,6 +27,7 @@ class MultiSimilarityLoss(MetricLoss):
         distance: see `MetricLoss`, as the others.
         normalize_embeddings: see there.
         backend: see there.
+        precision: see there.
 
     >>> import torch
     >>> MultiSimilarityLoss()(torch.tensor([[1.0, 0.0], [0.0, 1.0]]), torch.tensor([0, 0]))
@@ -43,8 +44,9 @@ class MultiSimilarityLoss(MetricLoss):
         distance: str = "cosine",
         normalize_embeddings: bool = True,
         backend: str = "auto",
+        precision: str = "auto",
     ) -> None:
-        super().__init__(distance, normalize_embeddings, backend)
+        super().__init__(distance, normalize_embeddings, backend, precision)
         self.alpha = alpha
         self.beta = beta
         self.base = base

@@ -42,12 +42,13 @@ class AllPairs:
     reference_labels: Tensor | None
     distance: str
     backend: str
+    precision: str
 
     def statistics(self, rule: PairLoss) -> tuple[Tensor, ...]:
         """Streamed, in O((N + M) D) memory."""
         return pair_loss(
             rule, self.anchors, self.labels, self.references, self.reference_labels,
-            distance=self.distance, backend=self.backend,
+            distance=self.distance, backend=self.backend, precision=self.precision,
         )  # fmt: skip
 
     def count(self, pool: Pool) -> Tensor:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, Unpack
 
 import torch
 from torch import Tensor
@@ -10,13 +10,13 @@ from torch import Tensor
 from ..checks import check_rule
 from ..engine import run_rule
 from ..engine.gradient import run_gradient
-from ..mining.arguments import check_arguments, make_problem
+from ..mining.arguments import Options, check_arguments, make_problem
 from ..operators import differentiable, fake, operator
 from ..rules.pair_loss import PairLoss
 
 
-def _rule(name: str, pool: str, constants: list[float], thresholds: Tensor | None) -> PairLoss:
-    return PairLoss.classes[name](pool, *constants, thresholds=thresholds)  # type: ignore[arg-type]
+def _rule(name: str, pool: str, numbers: list[float], thresholds: Tensor | None) -> PairLoss:
+    return PairLoss.classes[name](pool, *numbers, thresholds=thresholds)  # type: ignore[arg-type]
 
 
 @operator("pair_statistics")
@@ -27,19 +27,20 @@ def pair_statistics_op(
     reference_labels: Tensor | None,
     distance: str,
     backend: str,
+    precision: str,
     thresholds: Tensor | None,
     rule: str,
     pool: str,
-    constants: list[float],
+    numbers: list[float],
 ) -> list[Tensor]:
     """The outputs of a pair loss, `[N]` or `[N, T]` each."""
     problem = make_problem(anchors, labels, references, reference_labels, distance)
-    return list(run_rule(_rule(rule, pool, constants, thresholds), problem, backend))
+    return list(run_rule(_rule(rule, pool, numbers, thresholds), problem, backend, precision))
 
 
 @fake("pair_statistics")
-def _(anchors, labels, references, reference_labels, distance, backend, thresholds, rule, pool, constants):  # type: ignore[no-untyped-def]
-    made = _rule(rule, pool, constants, thresholds)
+def _(anchors, labels, references, reference_labels, distance, backend, precision, thresholds, rule, pool, numbers):  # type: ignore[no-untyped-def]
+    made = _rule(rule, pool, numbers, thresholds)
     shape = (len(anchors), made.width) if made.width else (len(anchors),)
     dtype = torch.promote_types(anchors.dtype, torch.float32)
     whole = ("index", "count")
@@ -54,22 +55,23 @@ def pair_gradient_op(
     reference_labels: Tensor | None,
     distance: str,
     backend: str,
+    precision: str,
     thresholds: Tensor | None,
     rule: str,
     pool: str,
-    constants: list[float],
+    numbers: list[float],
     outputs: list[Tensor],
     upstream: Tensor,
 ) -> tuple[Tensor, Tensor, Tensor]:
     """Derivatives by anchors, references and thresholds; empty where there are none."""
     problem = make_problem(anchors, labels, references, reference_labels, distance)
-    made = _rule(rule, pool, constants, thresholds)
-    x, y, limits = run_gradient(made, problem, tuple(outputs), upstream, backend)
+    made = _rule(rule, pool, numbers, thresholds)
+    x, y, limits = run_gradient(made, problem, tuple(outputs), upstream, backend, precision)
     return x.to(anchors.dtype), y.to(problem.references.dtype), limits if thresholds is None else limits.to(thresholds)
 
 
 @fake("pair_gradient")
-def _(anchors, labels, references, reference_labels, distance, backend, thresholds, *rest):  # type: ignore[no-untyped-def]
+def _(anchors, labels, references, reference_labels, distance, backend, precision, thresholds, *rest):  # type: ignore[no-untyped-def]
     empty = anchors.new_empty(0, anchors.shape[1])
     limits = anchors.new_empty(0, dtype=torch.promote_types(anchors.dtype, torch.float32))
     return (
@@ -80,20 +82,19 @@ def _(anchors, labels, references, reference_labels, distance, backend, threshol
 
 
 def _keep(ctx: Any, inputs: tuple[Any, ...], output: list[Tensor]) -> None:
-    anchors, labels, references, reference_labels, distance, backend, thresholds, *rule = inputs
+    anchors, labels, references, reference_labels, *options, thresholds, rule, pool, numbers = inputs
     ctx.save_for_backward(anchors, labels, references, reference_labels, thresholds, *output)
-    ctx.options = distance, backend, rule
+    ctx.options, ctx.rule = options, (rule, pool, numbers)
 
 
 def _differentiate(ctx: Any, upstream: list[Tensor]) -> tuple[Any, ...]:
     *problem, thresholds, first = ctx.saved_tensors[:6]
-    distance, backend, rule = ctx.options
     outputs = [first, *ctx.saved_tensors[6:]]
-    x, y, limits = pair_gradient_op(*problem, distance, backend, thresholds, *rule, outputs, upstream[0])
+    x, y, limits = pair_gradient_op(*problem, *ctx.options, thresholds, *ctx.rule, outputs, upstream[0])
     references = None if problem[2] is None else y
     # An empty list counts as one of tensors, which wants a list of derivatives.
-    constants = None if rule[-1] else []
-    return x, None, references, None, None, None, None if thresholds is None else limits, None, None, constants
+    numbers = None if ctx.rule[-1] else []
+    return x, None, references, None, None, None, None, None if thresholds is None else limits, None, None, numbers
 
 
 differentiable("pair_statistics", _differentiate, _keep)
@@ -105,9 +106,7 @@ def pair_loss(
     labels: Tensor,
     references: Tensor | None = None,
     reference_labels: Tensor | None = None,
-    *,
-    distance: str = "cosine",
-    backend: str = "auto",
+    **options: Unpack[Options],
 ) -> tuple[Tensor, ...]:
     """What a pair loss keeps of every anchor, with gradients, in O((N + M) D) memory.
 
@@ -117,8 +116,7 @@ def pair_loss(
         labels: `[N]`, integers.
         references: `[M, D]`, or None: the anchors meet each other, none itself.
         reference_labels: `[M]`, integers.
-        distance: "cosine" (1 - cosine; a zero row has cosine 0), "euclidean" or "squared-euclidean".
-        backend: "triton" (CUDA), "blocked" (any device), "reference" (dense float64), or "auto".
+        **options: as for `batch_hard`.
 
     Returns:
         The rule's outputs, `[N]` each. The first is differentiable by anchors, references and the rule's thresholds,
@@ -136,10 +134,10 @@ def pair_loss(
     >>> cost.tolist(), open_pairs.tolist(), x.grad.flatten().tolist()
     ([0.0, 0.5, 0.5], [0, 1, 1], [0.0, 2.0, -2.0])
     """
-    checked = check_arguments(anchors, labels, references, reference_labels, distance, backend)
+    checked = check_arguments(anchors, labels, references, reference_labels, **options)
     check_rule(rule, checked.anchors)
     # `check_arguments` detaches.
     problem = checked._replace(anchors=anchors, references=references)
-    constants = [float(number) for number in rule.constants]
-    first, *others = pair_statistics_op(*problem, rule.thresholds, rule.key(), rule.pool, constants)
+    numbers = [float(number) for number in rule.numbers]
+    first, *others = pair_statistics_op(*problem, rule.thresholds, rule.key(), rule.pool, numbers)
     return first, *(part.detach() for part in others)

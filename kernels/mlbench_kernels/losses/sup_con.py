@@ -26,6 +26,7 @@ class SupConLoss(MetricLoss):
         distance: see `MetricLoss`, as the others; distances count as negative similarities.
         normalize_embeddings: see there.
         backend: see there.
+        precision: see there.
 
     >>> import torch
     >>> SupConLoss(temperature=1.0)(torch.eye(3), torch.tensor([0, 0, 1]))
@@ -40,8 +41,9 @@ class SupConLoss(MetricLoss):
         distance: str = "cosine",
         normalize_embeddings: bool = True,
         backend: str = "auto",
+        precision: str = "auto",
     ) -> None:
-        super().__init__(distance, normalize_embeddings, backend)
+        super().__init__(distance, normalize_embeddings, backend, precision)
         self.temperature = temperature
 
     def compute(self, pairs: Pairs) -> tuple[Tensor, Tensor]:

@@ -34,6 +34,7 @@ class TripletMarginLoss(MetricLoss):
         distance: see `MetricLoss`, as the others.
         normalize_embeddings: see there.
         backend: see there.
+        precision: see there.
 
     >>> embeddings = torch.tensor([[0.0], [0.5], [0.75]])
     >>> loss = TripletMarginLoss(margin=1.0, normalize_embeddings=False)
@@ -50,8 +51,9 @@ class TripletMarginLoss(MetricLoss):
         distance: str = "euclidean",
         normalize_embeddings: bool = True,
         backend: str = "auto",
+        precision: str = "auto",
     ) -> None:
-        super().__init__(distance, normalize_embeddings, backend)
+        super().__init__(distance, normalize_embeddings, backend, precision)
         check_choice("kind", kind, KINDS)
         self.margin = margin
         self.swap = swap
@@ -110,6 +112,7 @@ class MinedTripletLoss(TripletMarginLoss):
         distance: see `MetricLoss`, as the others.
         normalize_embeddings: see there.
         backend: see there.
+        precision: see there.
 
     >>> embeddings = torch.tensor([[0.0], [0.5], [0.75]])
     >>> loss = MinedTripletLoss(margin=1.0, mining="batch-hard", normalize_embeddings=False)
@@ -124,9 +127,10 @@ class MinedTripletLoss(TripletMarginLoss):
         distance: str = "euclidean",
         normalize_embeddings: bool = True,
         backend: str = "auto",
+        precision: str = "auto",
     ) -> None:
         super().__init__(
-            margin, distance=distance, normalize_embeddings=normalize_embeddings, backend=backend
+            margin, distance=distance, normalize_embeddings=normalize_embeddings, backend=backend, precision=precision
         )
         check_choice("mining", mining, MINING)
         self.mining = mining
@@ -147,13 +151,13 @@ class MinedTripletLoss(TripletMarginLoss):
 
 
 def _hard(pairs: AllPairs) -> tuple[Tensor, ...]:
-    found = batch_hard(*_problem(pairs), distance=pairs.distance, backend=pairs.backend)
+    found = batch_hard(*_problem(pairs), distance=pairs.distance, backend=pairs.backend, precision=pairs.precision)
     anchor = ((found.positive_index >= 0) & (found.negative_index >= 0)).nonzero().flatten()
     return anchor, found.positive_index[anchor], found.negative_index[anchor]
 
 
 def _semi_hard(pairs: AllPairs) -> tuple[Tensor, ...]:
-    found = semi_hard(*_problem(pairs), distance=pairs.distance, backend=pairs.backend)
+    found = semi_hard(*_problem(pairs), distance=pairs.distance, backend=pairs.backend, precision=pairs.precision)
     given = (found.negative >= 0).nonzero().flatten()
     return found.anchor[given], found.positive[given], found.negative[given]
 

@@ -1,5 +1,6 @@
 """Mining functions: for each anchor, which references to train against."""
 
+from .arguments import Options
 from .batch_hard import BatchHard, batch_hard
 from .extremes import Mined, easy_negatives, easy_positives, hard_negatives, hard_positives
 from .mine import mine
@@ -12,6 +13,7 @@ __all__ = [
     "Mined",
     "MinedK",
     "MultiSimilarity",
+    "Options",
     "SemiHard",
     "batch_hard",
     "easy_negatives",

@@ -7,6 +7,7 @@ brings the tiles, and only the pairs that the rule asked for.
 
 from .beyond import Beyond
 from .distance_sum import DistanceSum
+from .distance_weighted import DistanceWeighted
 from .extreme import Extreme
 from .hinge import Hinge
 from .log_sum_exp import LogSumExp
@@ -20,6 +21,7 @@ __all__ = [
     "BaseRule",
     "Beyond",
     "DistanceSum",
+    "DistanceWeighted",
     "Extreme",
     "Hinge",
     "LogSumExp",

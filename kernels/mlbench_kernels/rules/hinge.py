@@ -11,7 +11,7 @@ from torch import Tensor
 
 from .compare import greater, less
 from .pair_loss import PairLoss
-from .rule import State, Tile
+from .rule import Pool, State, Tile
 
 
 class Hinge(PairLoss):
@@ -25,6 +25,10 @@ class Hinge(PairLoss):
     triton = "mlbench_kernels.rules.hinge_triton"
     outputs = ("number", "count")
 
+    def __init__(self, pool: Pool, *numbers: float, thresholds: Tensor | None = None) -> None:
+        super().__init__(pool, *numbers, thresholds=thresholds)
+        self.constants = (*numbers, pool == "positives")
+
     def init(self, rows: int, dtype: torch.dtype, device: torch.device) -> State:
         """Nothing seen."""
         none = torch.zeros(rows, dtype=dtype, device=device)
@@ -32,12 +36,12 @@ class Hinge(PairLoss):
 
     def update(self, state: State, tile: Tile) -> State:
         """Add a tile."""
-        (margin,) = self.constants
+        (margin,) = self.numbers
         excess = tile.distance - margin if self.pool == "positives" else margin - tile.distance
         count = greater(excess, 0).sum(dim=1).to(torch.int64)
         return state[0] + excess.clamp_min_(0).sum(dim=1), state[1] + count
 
     def slope(self, distance: Tensor, thresholds: Tensor) -> Tensor:
         """One where the hinge is open, with its sign."""
-        (margin,) = self.constants
+        (margin,) = self.numbers
         return greater(distance, margin) if self.pool == "positives" else less(distance, margin).neg_()

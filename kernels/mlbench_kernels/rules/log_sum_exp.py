@@ -1,4 +1,4 @@
-"""Logarithms of sums of exponentials over a pool, torch form: multi-similarity, InfoNCE and lifted structured losses."""
+"""Logarithms of sums of exponentials, torch form: multi-similarity, InfoNCE and lifted structured losses."""
 
 from __future__ import annotations
 
@@ -22,9 +22,9 @@ class LogSumExp(PairLoss):
 
     triton = "mlbench_kernels.rules.log_sum_exp_triton"
 
-    def __init__(self, pool: Pool, *constants: float, thresholds: Tensor | None = None) -> None:
-        super().__init__(pool, *constants, thresholds=thresholds)
-        (self.scale,) = constants
+    def __init__(self, pool: Pool, *numbers: float, thresholds: Tensor | None = None) -> None:
+        super().__init__(pool, *numbers, thresholds=thresholds)
+        (self.scale,) = numbers
         self.absent = -torch.inf if self.scale > 0 else torch.inf
 
     def init(self, rows: int, dtype: torch.dtype, device: torch.device) -> State:

@@ -22,8 +22,8 @@ class PairLoss(BaseRule):
 
     Args:
         pool: "positives", "negatives" or "others".
-        constants: the numbers of the loss, which Triton gets at compile time. Because torch operators take numbers and
-            not objects, the engine makes a rule anew as `type(rule)(pool, *constants, thresholds=thresholds)`.
+        numbers: what the loss is made with, `constants` of its Triton form. Because torch operators take numbers and
+            not objects, the engine makes a rule anew as `type(rule)(pool, *numbers, thresholds=thresholds)`.
         thresholds: `[N, T]`, numbers of each anchor.
     """
 
@@ -31,10 +31,11 @@ class PairLoss(BaseRule):
     outputs: Sequence[Output] = ("number",)
     classes: ClassVar[dict[str, type[PairLoss]]] = {}
 
-    def __init__(self, pool: Pool, *constants: float, thresholds: Tensor | None = None) -> None:
+    def __init__(self, pool: Pool, *numbers: float, thresholds: Tensor | None = None) -> None:
         self.pool = pool
         self.absent = -torch.inf if pool == "positives" else torch.inf
-        self.constants = constants
+        self.numbers = numbers
+        self.constants = numbers
         self.thresholds = thresholds
 
     def __init_subclass__(cls) -> None:

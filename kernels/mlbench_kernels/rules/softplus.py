@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import torch
 from torch import Tensor
+from torch.nn.functional import softplus
 
 from .pair_loss import PairLoss
 from .rule import State, Tile
@@ -33,15 +34,15 @@ class Softplus(PairLoss):
 
     def update(self, state: State, tile: Tile) -> State:
         """Add a tile."""
-        exponent = tile.thresholds + self.constants[0] * tile.distance
+        exponent = tile.thresholds + self.numbers[0] * tile.distance
         return (
-            state[0] + torch.nn.functional.softplus(exponent).sum(dim=1),
+            state[0] + softplus(exponent, threshold=40).sum(dim=1),
             state[1] + exponent.sigmoid().sum(dim=1),
         )
 
     def slope(self, distance: Tensor, thresholds: Tensor) -> Tensor:
         """Derivative by the distance."""
-        (scale,) = self.constants
+        (scale,) = self.numbers
         return torch.add(thresholds, distance, alpha=scale).sigmoid_().mul_(scale)
 
     def threshold_weight(self, outputs: tuple[Tensor, ...], upstream: Tensor) -> Tensor:

@@ -34,8 +34,8 @@ class Triplets(PairLoss):
     triton = "mlbench_kernels.rules.triplets_triton"
     outputs = ("number", "count")
 
-    def __init__(self, pool: Pool, *constants: float, thresholds: Tensor | None = None) -> None:
-        super().__init__(pool, *constants, thresholds=thresholds)
+    def __init__(self, pool: Pool, *numbers: float, thresholds: Tensor | None = None) -> None:
+        super().__init__(pool, *numbers, thresholds=thresholds)
         assert thresholds is not None
         self.width = thresholds.shape[1]
 
@@ -71,7 +71,7 @@ class Triplets(PairLoss):
         met, count = self._count(distance, thresholds)
         # Relative to the farthest positive, so that few digits cancel. Pairs outside the pool meet nothing.
         origin = thresholds[:, -1:].detach().clamp_min(0)
-        gain = count * (thresholds.clamp_min(0) + (self.constants[0] - origin))
+        gain = count * (thresholds.clamp_min(0) + (self.numbers[0] - origin))
         loss = (met * (distance.clamp_max(torch.finfo(distance.dtype).max) - origin)).sum(dim=1)
         gain = torch.cat((gain[:, :-1], gain[:, -1:] - loss[:, None]), dim=1)
         return gain, count.long()
@@ -79,7 +79,7 @@ class Triplets(PairLoss):
     def _count(self, distance: Tensor, thresholds: Tensor) -> tuple[Tensor, Tensor]:
         """Open triplets of each negative `[B, C]`, and of each positive `[B, K]`."""
         distance, thresholds = distance.detach(), thresholds.detach()
-        margin, semi_hard = self.constants
+        margin, semi_hard = self.numbers
         far, near = thresholds + margin, None
         if semi_hard:
             near = thresholds * (1 + 4 * torch.finfo(distance.dtype).eps)

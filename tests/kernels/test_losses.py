@@ -1,4 +1,4 @@
-"""Pair losses and loss modules: values and gradients against dense float64 autograd, edge cases, operators, autocast."""
+"""Pair losses and loss modules: values and gradients against dense float64 autograd, edge cases, operators, dtypes."""
 
 import sys
 

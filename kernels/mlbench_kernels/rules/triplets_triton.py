@@ -50,6 +50,6 @@ def weight(distance, row, column, thresholds, output, upstream, CONSTANTS: tl.co
     """Minus the number of positives that a negative meets."""
     met = tl.zeros(distance.shape, tl.float32)
     for k in range(0, thresholds.shape[1]):
-        gap, counts = _open(distance, thresholds, k, CONSTANTS)
+        _gap, counts = _open(distance, thresholds, k, CONSTANTS)
         met += counts.to(tl.float32)
     return -met * upstream[:, None]

@@ -1,15 +1,15 @@
 """Floating-point modes that results may depend on.
 
 The Triton engine multiplies float32 rows in a named mode, its `precision`. What the mode does to a product of the rows
-x and y, beside the `D 2^-22` of summing D terms in float32 on matrix units (all as shares of |x| |y|):
+x and y, beside the `(D + 4) 2^-21` of norms, sums of D terms and the like in float32 (all as shares of |x| |y|):
 
 | mode | operands | error of x.y |
 | --- | --- | --- |
 | `ieee` | float32 | 0 |
 | `tf32x3` | two TF32 parts each, three products | 2^-19 |
 | `bf16x3` | two bfloat16 parts each, three products | 3 * 2^-16 |
-| `tf32` | TF32, truncated | 2^-9 |
-| `bf16` | bfloat16, rounded | 2^-7 |
+| `tf32` | TF32, truncated: u = 2^-10 | 2u + u^2 |
+| `bf16` | bfloat16, rounded: u = 2^-8 | 2u + u^2 |
 
 These bounds are worst cases; measured errors are 3 to 30 times smaller. `auto` takes a mode whose picks are those of
 float64 but for near-ties: candidates closer together than float32 itself resolves (`tf32x3`), or than about 2^-15 of
@@ -31,10 +31,23 @@ from torch import Tensor
 FLOAT32_ROUNDOFF = 2.0**-24
 """Largest relative error of one correctly rounded float32 operation."""
 
-PRODUCT_ERROR = {"ieee": 0.0, "tf32x3": 2.0**-19, "bf16x3": 3 * 2.0**-16, "tf32": 2.0**-9, "bf16": 2.0**-7}
-"""Largest error of the product x.y by mode, as a share of |x| |y|, beside that of summing in float32."""
+_PRODUCT_ERROR = {
+    "ieee": 0.0,
+    "tf32x3": 2.0**-19,
+    "bf16x3": 3 * 2.0**-16,
+    "tf32": 2 * 2.0**-10 + 2.0**-20,
+    "bf16": 2 * 2.0**-8 + 2.0**-16,
+}
+PRECISIONS = tuple(_PRODUCT_ERROR)
 
-PRECISIONS = tuple(PRODUCT_ERROR)
+
+def relative_error(precision: str, dimension: int, dtype: torch.dtype = torch.float32) -> float:
+    """Largest error of a product of rows in a mode that sums in `dtype`, as a share of the norms.
+
+    >>> relative_error("bf16", 128) > 8 * relative_error("bf16x3", 128) > 2 * relative_error("ieee", 128)
+    True
+    """
+    return _PRODUCT_ERROR[precision] + 4 * (dimension + 4) * torch.finfo(dtype).eps
 
 
 def check_precision(requested: str) -> None:

@@ -97,6 +97,16 @@ def test_other_floating_point_types(dtype):
     check(found, embeddings, labels, embeddings, labels, "euclidean", True, 1e-5)
 
 
+@pytest.mark.parametrize("distance", DISTANCES)
+def test_rows_whose_squares_overflow_are_refused_and_float64_takes_them(distance):
+    embeddings, labels = problem(20, 4, 5)
+    large = 1e19 * embeddings
+    with pytest.raises(ValueError, match=r"embeddings: their squared norms overflow torch.float32; scale"):
+        batch_hard(large, labels, distance=distance, backend="blocked")
+    found = batch_hard(large.double(), labels, distance=distance, backend="blocked")
+    assert torch.equal(found.negative_index, batch_hard(embeddings, labels, distance=distance).negative_index)
+
+
 @settings(max_examples=30, deadline=None)
 @given(st.integers(1, 50), st.integers(1, 4), st.integers(1, 8), st.integers(0, 9999), st.sampled_from(DISTANCES[1:]))
 def test_blocked_equals_reference_on_exact_data(count, dimension, classes, seed, distance):
@@ -134,6 +144,11 @@ for n, m, d, classes in [(1, 1, 3, 1), (100, 70, 33, 9), (64, 130, 8, 200)]:
             assert ours.backend == "triton"
             assert torch.equal(ours.positive_index, oracle.positive_index)
             assert torch.equal(ours.negative_index, oracle.negative_index)
+grouped = torch.randn(150, 7, generator=generator).mul(2).round(), 900 - torch.arange(150) // 4  # m per class
+for arguments in (grouped, (*grouped, grouped[0][5:140].flip(0), torch.arange(135) // 3 + 870)):
+    ours, oracle = (batch_hard(*arguments, distance="euclidean", backend=name) for name in ("triton", "reference"))
+    assert torch.equal(ours.positive_index, oracle.positive_index)
+    assert torch.equal(ours.negative_index, oracle.negative_index)
 x, y = torch.randn(60, 20, generator=generator), torch.arange(60) % 7
 ours, oracle = (batch_hard(x, y, distance="cosine", backend=name) for name in ("triton", "reference"))
 torch.testing.assert_close(ours.positive_distance, oracle.positive_distance)

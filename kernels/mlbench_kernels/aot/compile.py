@@ -22,9 +22,10 @@ from ..precision import PRECISIONS
 from ..rules.beyond import Beyond
 from ..rules.distance_weighted import DistanceWeighted
 from ..rules.extreme import Extreme
+from ..rules.nearer import Nearer
 from ..rules.rule import Rule
 from ..rules.top_k import TopK
-from ..tuning import BUCKETS, Tiling, find_tiling
+from ..tuning import Tiling, find_tiling
 
 ARCHITECTURES = {80: 163 << 10, 90: 227 << 10, 100: 227 << 10, 120: 99 << 10}
 """Shared memory that one block may use, in bytes."""
@@ -37,6 +38,7 @@ RULES: dict[str, Rule] = {
     "semi-hard negatives of 3 positives": Beyond("negatives", torch.zeros(_COUNT, 3)),
     "8 hardest negatives": TopK("negatives", 8),
     "distance-weighted negatives of 3 positives": DistanceWeighted("negatives", _COUNT, 3, seed=0, dimension=256),
+    "negatives nearer than 6 thresholds": Nearer("negatives", torch.zeros(_COUNT, 6)),
 }
 """A representative of every Triton form in `rules`."""
 
@@ -73,8 +75,8 @@ class Compiled:
 def shipped(arch: int, only: str = "") -> Iterator[Job]:
     """The configurations of the tuning table whose names contain `only`, each once."""
     jobs = dict.fromkeys(
-        Job(rule, square, precision, find_tiling(arch, precision, most or 512, ARCHITECTURES[arch], form.width), arch)
-        for (rule, form), square, precision, most in product(RULES.items(), (True, False), PRECISIONS, BUCKETS.values())
+        Job(rule, square, precision, find_tiling(arch, precision, dimension, ARCHITECTURES[arch], form.width), arch)
+        for (rule, form), square, precision, dimension in product(RULES.items(), (True, False), PRECISIONS, (256, 512))
     )
     return (job for job in jobs if only in job.kernel)
 

@@ -67,9 +67,13 @@ class Problem:
 
         The rows are moved towards 0 first: that changes no Euclidean distance, and keeps the rounding error
         proportional to the spread of the data instead of its offset.
+
+        Raises:
+            ValueError: squares of the rows overflow `dtype`.
         """
         x, y = self.anchors.to(dtype), self.references.to(dtype)
         if self.distance == "cosine":
+            _check_range(*(part.square().sum(dim=1) for part in ((y,) if self.square else (x, y))))
             y = torch.nn.functional.normalize(y)
             x = -(y if self.square else torch.nn.functional.normalize(x))
             return x, y, x.new_zeros(len(x)), y.new_zeros(len(y))
@@ -79,11 +83,11 @@ class Problem:
         step = torch.ldexp(torch.ones_like(mean[0]), torch.frexp((y - mean).abs().amax()).exponent)
         centre = (mean / step).round() * step
         y = y - centre
+        x = y if self.square else x - centre
         b = y.square().sum(dim=1)
-        if self.square:
-            return -2 * y, y, b, b
-        x = x - centre
-        return -2 * x, y, x.square().sum(dim=1), b
+        a = b if self.square else x.square().sum(dim=1)
+        _check_range(a, b)
+        return -2 * x, y, a, b
 
     def to_order(self, distance: Tensor) -> Tensor:
         """The order at which a pair has this distance; increasing."""
@@ -129,9 +133,18 @@ class Problem:
     def _exact(self, x: Tensor, index: Tensor) -> Tensor:
         """Distances between `x` and the references `index`, in the shape of `index`; `x` `[.., D]` broadcasts."""
         x, y = x.double(), self.references.index_select(0, index.flatten().clamp_min(0)).double()
-        y = y.view(*index.shape, -1)
+        y = y.view(*index.shape, x.shape[-1])
         if self.distance == "cosine":
             norms = torch.linalg.vector_norm(x, dim=-1) * torch.linalg.vector_norm(y, dim=-1)
             return 1 - (x * y).sum(dim=-1) / norms.clamp_min(torch.finfo(torch.float64).tiny)
         square = (x - y).square_().sum(dim=-1)
         return square.sqrt() if self.distance == "euclidean" else square
+
+
+def _check_range(*squares: Tensor) -> None:
+    """Raise `ValueError` where squared norms `[N]` are so large that a squared distance may overflow."""
+    if not all(bool((4 * part.amax()).isfinite()) for part in squares):
+        raise ValueError(
+            f"embeddings: their squared norms overflow {squares[0].dtype}; scale them down, or compute in float64 "
+            "(float64 embeddings, or backend 'reference')"
+        )

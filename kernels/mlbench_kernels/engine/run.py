@@ -7,6 +7,7 @@ from torch import Tensor
 
 from ..precision import choose_precision, ieee_float32
 from ..rules.rule import Rule
+from ..usage import note_backend
 from .blocked import run_blocked
 from .problem import Problem
 from .reference import run_reference
@@ -26,6 +27,7 @@ def run_rule(rule: Rule, problem: Problem, backend: str, precision: str = "auto"
         ValueError: for a mode that the backend does not have.
     """
     precision = choose_precision(precision, backend, problem.anchors)
+    note_backend(type(rule).__name__, f"{backend} {precision}" if backend == "triton" else backend)
     if backend == "reference":
         return _typed(problem, run_reference(rule, problem))
     with ieee_float32():

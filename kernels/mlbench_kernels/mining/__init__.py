@@ -2,6 +2,7 @@
 
 from .arguments import Options
 from .batch_hard import BatchHard, batch_hard
+from .distance_weighted import WeightedNegatives, distance_weighted
 from .extremes import Mined, easy_negatives, easy_positives, hard_negatives, hard_positives
 from .mine import mine
 from .multi_similarity import MultiSimilarity, multi_similarity
@@ -15,7 +16,9 @@ __all__ = [
     "MultiSimilarity",
     "Options",
     "SemiHard",
+    "WeightedNegatives",
     "batch_hard",
+    "distance_weighted",
     "easy_negatives",
     "easy_positives",
     "hard_negatives",

@@ -8,8 +8,8 @@ from typing import Unpack
 from torch import Tensor
 
 from ..operators import fake
-from ..rules.extreme import Extreme
 from .arguments import Options, check_arguments
+from .certify import extreme
 from .search import Search, empty_picks, mining_operator
 
 
@@ -35,10 +35,10 @@ class BatchHard:
 
 
 @mining_operator("batch_hard")
-def batch_hard_op(search: Search) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+def batch_hard_op(search: Search, certified: bool = False) -> tuple[Tensor, Tensor, Tensor, Tensor]:
     """Index and distance of the farthest positive and of the nearest negative."""
-    (positive,) = search.run(Extreme("positives", farthest=True))
-    (negative,) = search.run(Extreme("negatives"))
+    positive = extreme(search, "positives", True, certified)
+    negative = extreme(search, "negatives", False, certified)
     return positive, search.problem.distances(positive), negative, search.problem.distances(negative)
 
 
@@ -52,6 +52,8 @@ def batch_hard(
     labels: Tensor,
     references: Tensor | None = None,
     reference_labels: Tensor | None = None,
+    *,
+    certified: bool = False,
     **options: Unpack[Options],
 ) -> BatchHard:
     """Find the farthest positive and the nearest negative of every anchor (Hermans et al., 2017).
@@ -65,6 +67,7 @@ def batch_hard(
         labels: `[N]`, integers.
         references: `[M, D]`, or None for the square form.
         reference_labels: `[M]`, integers.
+        certified: prove that each pick is that of float64, or find that; see `mining.certify`.
         **options: `distance` ("cosine", "euclidean", "squared-euclidean"), `backend` ("auto", "triton", "blocked",
             "reference") and `precision` ("auto", "ieee", "tf32x3", "bf16x3", "tf32", "bf16"); see `mining.Options`.
 
@@ -79,5 +82,5 @@ def batch_hard(
     ([1, 0, -1, -1], [2, 2, 1, 2])
     """
     checked = check_arguments(anchors, labels, references, reference_labels, **options)
-    positive, far, negative, near = batch_hard_op(*checked)
+    positive, far, negative, near = batch_hard_op(*checked, certified)
     return BatchHard(positive, far, negative, near, checked.backend, checked.precision)

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Literal, Unpack, cast
+from typing import Unpack
 
 from torch import Tensor
 
 from ..operators import fake
-from ..rules.extreme import Extreme
 from .arguments import Arguments, Options, check_arguments
+from .certify import extreme
 from .search import Search, empty_picks, mining_operator
 
 
@@ -31,9 +31,9 @@ class Mined:
 
 
 @mining_operator("extreme")
-def extreme_op(search: Search, pool: str, farthest: bool) -> tuple[Tensor, Tensor]:
+def extreme_op(search: Search, pool: str, farthest: bool, certified: bool = False) -> tuple[Tensor, Tensor]:
     """Index and distance of the nearest or farthest of "positives" or "negatives"."""
-    (index,) = search.run(Extreme(cast(Literal["positives", "negatives"], pool), farthest))
+    index = extreme(search, pool, farthest, certified)
     return index, search.problem.distances(index)
 
 
@@ -42,8 +42,8 @@ def _(anchors, *_):  # type: ignore[no-untyped-def]
     return empty_picks(anchors, len(anchors))
 
 
-def _mined(checked: Arguments, pool: str, farthest: bool) -> Mined:
-    index, value = extreme_op(*checked, pool, farthest)
+def _mined(checked: Arguments, pool: str, farthest: bool, certified: bool) -> Mined:
+    index, value = extreme_op(*checked, pool, farthest, certified)
     return Mined(index, value, checked.backend, checked.precision)
 
 
@@ -52,6 +52,8 @@ def hard_positives(
     labels: Tensor,
     references: Tensor | None = None,
     reference_labels: Tensor | None = None,
+    *,
+    certified: bool = False,
     **options: Unpack[Options],
 ) -> Mined:
     """The farthest reference of each anchor's label; arguments and errors as for `batch_hard`.
@@ -61,7 +63,8 @@ def hard_positives(
     >>> hard_positives(embeddings, torch.tensor([0, 0, 0, 1])).index.tolist()
     [2, 2, 0, -1]
     """
-    return _mined(check_arguments(anchors, labels, references, reference_labels, **options), "positives", True)
+    checked = check_arguments(anchors, labels, references, reference_labels, **options)
+    return _mined(checked, "positives", True, certified)
 
 
 def easy_positives(
@@ -69,6 +72,8 @@ def easy_positives(
     labels: Tensor,
     references: Tensor | None = None,
     reference_labels: Tensor | None = None,
+    *,
+    certified: bool = False,
     **options: Unpack[Options],
 ) -> Mined:
     """The nearest reference of each anchor's label; arguments and errors as for `batch_hard`.
@@ -78,7 +83,8 @@ def easy_positives(
     >>> easy_positives(embeddings, torch.tensor([0, 0, 0, 1])).index.tolist()
     [1, 0, 1, -1]
     """
-    return _mined(check_arguments(anchors, labels, references, reference_labels, **options), "positives", False)
+    checked = check_arguments(anchors, labels, references, reference_labels, **options)
+    return _mined(checked, "positives", False, certified)
 
 
 def hard_negatives(
@@ -86,6 +92,8 @@ def hard_negatives(
     labels: Tensor,
     references: Tensor | None = None,
     reference_labels: Tensor | None = None,
+    *,
+    certified: bool = False,
     **options: Unpack[Options],
 ) -> Mined:
     """The nearest reference of another label; arguments and errors as for `batch_hard`.
@@ -95,7 +103,8 @@ def hard_negatives(
     >>> hard_negatives(embeddings, torch.tensor([0, 0, 1, 1])).index.tolist()
     [2, 2, 1, 1]
     """
-    return _mined(check_arguments(anchors, labels, references, reference_labels, **options), "negatives", False)
+    checked = check_arguments(anchors, labels, references, reference_labels, **options)
+    return _mined(checked, "negatives", False, certified)
 
 
 def easy_negatives(
@@ -103,6 +112,8 @@ def easy_negatives(
     labels: Tensor,
     references: Tensor | None = None,
     reference_labels: Tensor | None = None,
+    *,
+    certified: bool = False,
     **options: Unpack[Options],
 ) -> Mined:
     """The farthest reference of another label; arguments and errors as for `batch_hard`.
@@ -112,4 +123,5 @@ def easy_negatives(
     >>> easy_negatives(embeddings, torch.tensor([0, 0, 1, 1])).index.tolist()
     [3, 3, 0, 0]
     """
-    return _mined(check_arguments(anchors, labels, references, reference_labels, **options), "negatives", True)
+    checked = check_arguments(anchors, labels, references, reference_labels, **options)
+    return _mined(checked, "negatives", True, certified)

@@ -11,9 +11,8 @@ from torch import Tensor
 from ..checks import check_choice
 from ..engine.pairs import positive_pairs
 from ..operators import fake
-from ..rules.beyond import Beyond
-from ..rules.extreme import Extreme
 from .arguments import Options, check_arguments
+from .certify import beyond, extreme
 from .search import Search, empty_picks, mining_operator
 
 FALLBACKS = ("none", "nearest", "farthest")
@@ -43,7 +42,9 @@ class SemiHard:
 
 
 @mining_operator("semi_hard")
-def semi_hard_op(search: Search, margin: float, fallback: str) -> tuple[Tensor, Tensor, Tensor, Tensor, Tensor]:
+def semi_hard_op(
+    search: Search, margin: float, fallback: str, certified: bool = False
+) -> tuple[Tensor, Tensor, Tensor, Tensor, Tensor]:
     """Anchor, positive, negative, and the distances of the two pairs."""
     problem = search.problem
     anchor, positive, number = positive_pairs(problem)
@@ -52,12 +53,11 @@ def semi_hard_op(search: Search, margin: float, fallback: str) -> tuple[Tensor, 
     if len(anchor):
         limits = positive_distance.new_full((len(problem.labels), int(number.max()) + 1), torch.nan)
         limits[anchor, number] = positive_distance
-        (beyond,) = search.run(Beyond("negatives", limits))
-        negative = beyond[anchor, number]
+        negative = beyond(search, limits, certified)[anchor, number]
     outside = problem.pair_distances(anchor, negative, torch.float64) > positive_distance + margin
     negative = negative.masked_fill(outside, -1)
     if fallback != "none":
-        negative = _fall_back(search, fallback, anchor, negative)
+        negative = _fall_back(search, fallback, anchor, negative, certified)
     return anchor, positive, negative, positive_distance.to(problem.dtype), problem.pair_distances(anchor, negative)
 
 
@@ -68,7 +68,7 @@ def _(anchors, *_):  # type: ignore[no-untyped-def]
     return anchor, torch.empty_like(anchor), torch.empty_like(anchor), near, torch.empty_like(near)
 
 
-def _fall_back(search: Search, fallback: str, anchor: Tensor, negative: Tensor) -> Tensor:
+def _fall_back(search: Search, fallback: str, anchor: Tensor, negative: Tensor, certified: bool) -> Tensor:
     """Fill in the nearest or farthest negative of the anchors whose pairs have none."""
     lost = (negative < 0).nonzero().flatten()
     if not len(lost):
@@ -76,7 +76,7 @@ def _fall_back(search: Search, fallback: str, anchor: Tensor, negative: Tensor) 
     needy, place = anchor[lost].unique(return_inverse=True)
     problem = search.problem
     part = replace(problem, anchors=problem.anchors[needy], labels=problem.labels[needy], square=False)
-    (other,) = replace(search, problem=part).run(Extreme("negatives", fallback == "farthest"))
+    other = extreme(replace(search, problem=part), "negatives", fallback == "farthest", certified)
     return negative.index_put((lost,), other[place])
 
 
@@ -88,6 +88,7 @@ def semi_hard(
     *,
     margin: float = float("inf"),
     fallback: str = "none",
+    certified: bool = False,
     **options: Unpack[Options],
 ) -> SemiHard:
     """FaceNet's semi-hard negatives (Schroff, Kalenichenko and Philbin, 2015), one for every anchor-positive pair.
@@ -99,6 +100,7 @@ def semi_hard(
         reference_labels: `[M]`, integers.
         margin: how much farther than the positive the negative may be at most.
         fallback: what stands in where no negative fits: "none", the "nearest" negative or the "farthest" one.
+        certified: as for `batch_hard`.
         **options: as for `batch_hard`.
 
     Raises:
@@ -114,5 +116,5 @@ def semi_hard(
     if not margin > 0:
         raise ValueError(f"margin: {margin!r}; expected a positive number")
     checked = check_arguments(anchors, labels, references, reference_labels, **options)
-    anchor, positive, negative, near, far = semi_hard_op(*checked, float(margin), fallback)
+    anchor, positive, negative, near, far = semi_hard_op(*checked, float(margin), fallback, certified)
     return SemiHard(anchor, positive, negative, near, far, checked.backend, checked.precision)

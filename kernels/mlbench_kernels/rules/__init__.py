@@ -11,6 +11,7 @@ from .distance_weighted import DistanceWeighted
 from .extreme import Extreme
 from .hinge import Hinge
 from .log_sum_exp import LogSumExp
+from .nearer import Nearer
 from .pair_loss import PairLoss
 from .rule import BaseRule, Rule, State, Tile
 from .softplus import Softplus
@@ -25,6 +26,7 @@ __all__ = [
     "Extreme",
     "Hinge",
     "LogSumExp",
+    "Nearer",
     "PairLoss",
     "Rule",
     "Softplus",

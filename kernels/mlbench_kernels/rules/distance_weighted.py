@@ -21,7 +21,7 @@ from .select import first_best
 
 
 class DistanceWeighted(BaseRule):
-    """State `(log w - log E [rows, draws], position [rows, draws])`; for the distance "cosine", on which d² = 2 - 2 cos.
+    """State `(log w - log E [rows, draws], position [rows, draws])`; for the distance "cosine", of which d² is twice.
 
     Args:
         pool: "positives", "negatives" or "others".

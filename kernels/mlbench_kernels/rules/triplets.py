@@ -7,12 +7,14 @@ comparisons for each positive, or two binary searches among the sorted positives
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import torch
 from torch import Tensor
 
 from .compare import less
 from .pair_loss import PairLoss
-from .rule import Pool, State, Tile
+from .rule import Output, Pool, State, Tile
 
 _FEW = 128  # positives up to which comparing with each costs less than searching
 _ROWS = 64  # of a tile at a time: what is compared again and again fits a private cache
@@ -32,7 +34,7 @@ class Triplets(PairLoss):
     """
 
     triton = "mlbench_kernels.rules.triplets_triton"
-    outputs = ("number", "count")
+    outputs: Sequence[Output] = ("number", "count")
 
     def __init__(self, pool: Pool, *numbers: float, thresholds: Tensor | None = None) -> None:
         super().__init__(pool, *numbers, thresholds=thresholds)

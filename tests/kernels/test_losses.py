@@ -32,11 +32,9 @@ def test_small_problems(shape):
 
 def test_gradients_do_not_depend_on_the_tiling(monkeypatch):
     import mlbench_kernels.engine.blocked as blocked
-    import mlbench_kernels.rules.triplets as triplets
 
-    for name, value in {"_ROWS": 7, "_COLUMNS": 19, "_BLOCK": 3, "_BLOCKS": 2, "_WINDOW": 64}.items():
+    for name, value in {"_ROWS": 7, "_COLUMNS": 19, "_PART": 40, "_BLOCK": 3, "_BLOCKS": 2, "_WINDOW": 64}.items():
         monkeypatch.setattr(blocked, name, value)
-    monkeypatch.setattr(triplets, "_ROWS", 5)
     x, labels = data(50, 5, 6)
     for name, pool in (("hinge", "positives"), ("near", "others"), ("softplus", "positives"), ("all", "negatives")):
         for references in ([], data(23, 5, 6, seed=1)):

@@ -95,6 +95,24 @@ TABLE: Mapping[int, Mapping[str, tuple[Tiling, Tiling, Tiling]]] = {
 }
 
 
+_GRADIENT = {
+    "ieee": (Tiling(32, 32, 16, 8, 2), 64),
+    "tf32x3": (Tiling(64, 64, 16, 8, 2), 128),
+    "bf16x3": (Tiling(64, 64, 32, 8, 2), 128),
+    "tf32": (Tiling(64, 64, 32, 8, 2), 256),
+    "bf16": (Tiling(64, 64, 32, 8, 2), 256),
+}
+
+
+def gradient_tiling(precision: str) -> tuple[Tiling, int]:
+    """The tiling of gradient passes, and how many dimensions of the sum a program keeps in registers.
+
+    The sum takes most registers and the split modes multiply with copies of it, so tiles are small; programs for the
+    other dimensions compute the distances anew. Nothing spills on sm_90.
+    """
+    return _GRADIENT[precision]
+
+
 def bucket_of(dimension: int, width: int = 0) -> str:
     """The name of the bucket for a dimension and the width of a rule.
 

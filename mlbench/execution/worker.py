@@ -10,7 +10,7 @@ import torch
 from safetensors.torch import load, save
 
 from mlbench.api.dataset import Dataset
-from mlbench.api.errors import ConfigError, DataError, StoreError
+from mlbench.api.errors import ConfigError, DataError, StoreError, TrainingStopped
 from mlbench.data.images import ImageStore, ImageView
 from mlbench.data.splits import ClassSplits, mlrc_splits
 from mlbench.data.transforms import EvalTransform
@@ -19,7 +19,7 @@ from mlbench.execution.environment import environment
 from mlbench.registry import resolve
 from mlbench.spec import Transforms, digest
 from mlbench.store import Record, Store
-from mlbench.training import Diverged, Meter, embed, train
+from mlbench.training import Meter, embed, train
 from mlbench.training.setup import from_identity, model_of, setup_of
 
 Tell = Callable[[Mapping[str, Any]], None]
@@ -65,7 +65,7 @@ class Worker:
         self._check_content(request)
         files: dict[str, bytes] = {}
         meter = Meter()
-        outcome: Literal["completed", "diverged", "failed"] = "completed"
+        outcome: Literal["completed", "diverged", "collapsed", "failed"] = "completed"
         results: dict[str, Any] = {}
         cost: dict[str, float] = {}
         error: str | None = None
@@ -74,8 +74,8 @@ class Worker:
             results, cost = task(request, files, tell)
         except (DataError, StoreError):
             raise
-        except Diverged as reason:
-            outcome, error = "diverged", str(reason)
+        except TrainingStopped as reason:
+            outcome, error = reason.outcome, str(reason)
         except ConfigError as reason:
             outcome, error = "failed", str(reason)
         except Exception as reason:

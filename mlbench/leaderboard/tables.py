@@ -63,6 +63,6 @@ def _results(row: Row, metrics: list[str]) -> dict[str, Any]:
         "best_trial": row.best_trial,
         "hyperparameters": json.dumps(row.hyperparameters, sort_keys=True),
         "runs": row.runs,
-        "failures": row.failures,
+        "failures": sum(row.failures.values()),
         "training_images": row.images,
     }

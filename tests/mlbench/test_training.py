@@ -7,12 +7,12 @@ import pytest
 import torch
 from torch import nn
 
-from mlbench.api import ComponentInfo
+from mlbench.api import ComponentInfo, Diverged
 from mlbench.data.images import ImageStore
 from mlbench.execution import open_study
 from mlbench.registry import resolve
 from mlbench.spec import load_benchmark
-from mlbench.training import Diverged, embed, train
+from mlbench.training import embed, train
 from mlbench.training.setup import model_of, setup_of
 
 TRIPLET = {"name": "Triplet", "loss": {"id": "triplet-margin", "margin": 0.1}}

@@ -232,6 +232,29 @@ def test_the_baseline_is_the_initial_model(prepared, views):
     assert done.images == 0
 
 
+class Follows(Loss):
+    """Keeps the epochs it was told of, and how many batches it had seen then."""
+
+    def __init__(self, function):
+        super().__init__(function)
+        self.told = []
+
+    def start_epoch(self, epoch):
+        self.told.append((epoch, len(self.calls)))
+
+
+def test_every_component_is_told_of_an_epoch_before_its_first_batch(prepared, views):
+    loss = Follows(lambda embeddings: embeddings.pow(2).mean())
+    loss.inner = Follows(None)
+    miner = Follows(None)
+    miner.forward = lambda embeddings, labels: None
+    steps = {"iterations_per_epoch": 3, "max_epochs": 4, "evaluate_every": 2, "patience": 9}
+    setup = dataclasses.replace(prepared(TRIPLET, training=steps), loss=loss, miner=miner)
+    trained(setup, views)
+    assert loss.told == [(0, 0), (1, 3), (2, 6), (3, 9)]
+    assert [epoch for epoch, _ in miner.told] == [epoch for epoch, _ in loss.inner.told] == [0, 1, 2, 3]
+
+
 # -- early ends ------------------------------------------------------------------------------------------------------
 
 

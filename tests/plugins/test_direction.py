@@ -1,6 +1,7 @@
 """Direction regularisation: the paper's formulas as loops in float64, the plain losses at gamma 0, and as a plugin."""
 
 import math
+from pathlib import Path
 
 import pytest
 import torch
@@ -8,6 +9,7 @@ from mlbench_direction import DRMultiSimilarityLoss, DRProxyNCALoss, DRTripletMa
 from pytorch_metric_learning import distances, losses, miners, reducers
 from torch.nn.functional import normalize
 
+import mlbench
 from mlbench.api import ConfigError
 from mlbench.registry import find, info_of, load, resolve
 from mlbench.testing import check_component
@@ -184,3 +186,9 @@ def test_is_configured_strictly():
         resolve("losses", {"id": "dr-triplet", "gama": 0.1}, "methods[0].loss")
     with pytest.raises(ConfigError, match=r"loss.swap: unknown"):
         resolve("losses", {"id": "dr-triplet", "swap": True}, "methods[0].loss")
+
+
+def test_its_benchmark_runs(tmp_path, smallest):
+    file = Path(__file__).parents[2] / "plugins/mlbench-direction/direction.toml"
+    result = mlbench.run(file, overrides=smallest, store=tmp_path / "store")
+    assert result.summary.failed == {} and len(result.leaderboard) == 7

@@ -176,7 +176,7 @@ def test_equal_embeddings_for_long_enough_end_the_training():
     collapsed, alive = nearly_equal(0.00049), nearly_equal(0.00051)
     for embeddings in (collapsed, collapsed, alive, collapsed, collapsed):
         miner(embeddings, labels)
-    with pytest.raises(Collapsed, match="for 3 batches in a row no squared distance was above 0.0005"):
+    with pytest.raises(Collapsed, match=r"for 3 batches in a row no squared distance was above 0\.0005"):
         miner(collapsed, labels)
 
 

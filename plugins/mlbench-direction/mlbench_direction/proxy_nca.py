@@ -20,7 +20,8 @@ class DRProxyNCALoss(losses.ProxyNCALoss):  # type: ignore[misc]
         -log(exp(-s d(x, p)) / (exp(-s d(x, p)) + sum_q exp(-s (d(x, q) + gamma cos(q - x, p - x)))))
 
     pytorch-metric-learning's loss, like the Reality Check's, has the sample's own proxy in the denominator; the paper's
-    formula leaves it out. Memory is O(N C) for C classes.
+    formula leaves it out. What underflows there underflows here: a scale above 30 can turn the gradient NaN. Memory is
+    O(N C) for C classes.
 
     Args:
         num_classes: C.
@@ -34,7 +35,7 @@ class DRProxyNCALoss(losses.ProxyNCALoss):  # type: ignore[misc]
         summary="Direction-regularised Proxy-NCA: samples leave other proxies orthogonally to the way to their own",
         citation="Mohan et al.: Moving in the Right Direction. CVPR 2020",
         tags=("proxy", "direction"),
-        space={"softmax_scale": Float(low=0.01, high=100.0), "gamma": Float(low=0.0, high=1.0)},
+        space={"softmax_scale": Float(low=0.01, high=30.0), "gamma": Float(low=0.0, high=1.0)},
     )
 
     def __init__(

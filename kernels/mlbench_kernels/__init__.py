@@ -6,7 +6,9 @@ from .mining import (
     MinedK,
     MultiSimilarity,
     SemiHard,
+    WeightedNegatives,
     batch_hard,
+    distance_weighted,
     easy_negatives,
     easy_positives,
     hard_negatives,
@@ -18,6 +20,7 @@ from .mining import (
     top_k_positives,
 )
 from .retrieval import RetrievalMetrics, retrieval_metrics
+from .usage import used_backends
 
 __all__ = [
     "BatchHard",
@@ -26,7 +29,9 @@ __all__ = [
     "MultiSimilarity",
     "RetrievalMetrics",
     "SemiHard",
+    "WeightedNegatives",
     "batch_hard",
+    "distance_weighted",
     "easy_negatives",
     "easy_positives",
     "hard_negatives",
@@ -37,5 +42,6 @@ __all__ = [
     "semi_hard",
     "top_k_negatives",
     "top_k_positives",
+    "used_backends",
 ]
 __version__ = "0.1.0"

@@ -7,6 +7,7 @@ from functools import lru_cache
 from typing import Any, Literal
 
 import torch
+from mlbench_kernels import used_backends
 from safetensors.torch import load, save
 
 from mlbench.api.dataset import Dataset
@@ -69,9 +70,11 @@ class Worker:
         results: dict[str, Any] = {}
         cost: dict[str, float] = {}
         error: str | None = None
+        backends: dict[str, str] = {}
         try:
             task = self._test if request["task"] == "test" else self._train
-            results, cost = task(request, files, tell)
+            with used_backends() as backends:
+                results, cost = task(request, files, tell)
         except (DataError, StoreError):
             raise
         except TrainingStopped as reason:
@@ -89,7 +92,7 @@ class Worker:
             error=error,
             cost={"seconds": meter.seconds, "peak_memory": meter.peak_memory, **cost},
             provenance=_provenance(request),
-            environment=environment(),
+            environment=environment() | {f"kernel {name}": backend for name, backend in sorted(backends.items())},
         )
         self.store.commit(record, files)
         return record

@@ -35,7 +35,7 @@ class Record(BaseModel):
         cost: Seconds, peak memory, images per second: the only part that differs between two equal runs, together
             with ``environment``.
         provenance: Distribution, version and target of every component used.
-        environment: Versions and machine.
+        environment: Versions, machine, and the backend that ran each rule of `mlbench_kernels`.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid", strict=True)

@@ -93,6 +93,7 @@ def test_all_equal_embeddings_go_to_the_lowest_index():
 OPERATORS = {
     "batch_hard": (batch_hard_op, ()),
     "extreme": (extreme_op, ("positives", True)),
+    "extreme, certified": (extreme_op, ("negatives", False, True)),
     "top_k": (top_k_op, ("negatives", 3, False)),
     "semi_hard": (semi_hard_op, (0.2, "nearest")),
     "multi_similarity": (multi_similarity_op, (0.1,)),
@@ -103,8 +104,8 @@ OPERATORS = {
 def test_operators_are_registered_as_torch_expects(name):
     operator, extra = OPERATORS[name]
     x, labels = data(20, 5, 4)
-    torch.library.opcheck(operator, (x, labels, None, None, "cosine", "blocked", *extra))
-    torch.library.opcheck(operator, (x, labels, *data(9, 5, 4, seed=1), "euclidean", "blocked", *extra))
+    torch.library.opcheck(operator, (x, labels, None, None, "cosine", "blocked", "ieee", *extra))
+    torch.library.opcheck(operator, (x, labels, *data(9, 5, 4, seed=1), "euclidean", "blocked", "ieee", *extra))
 
 
 def test_mining_compiles_into_one_graph():

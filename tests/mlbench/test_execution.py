@@ -113,6 +113,14 @@ def test_a_record_says_what_it_cost_and_what_made_it(finished):
     assert ids[:3] == ["mlbench/conv-small", "mlbench/margin", "mlbench/distance-weighted"]
 
 
+def test_a_record_says_which_backend_ran_the_kernels(finished, tiny, tmp_path):
+    fused = {"name": "Fused", "loss": "margin", "miner": "mlbench/fused-batch-hard"}
+    result = mlbench.run(tiny(fused), store=tmp_path / "store")
+    assert not result.summary.failed
+    assert by_job(result.store)["Fused/reproduction-0/0"].environment["kernel Extreme"] == "blocked"
+    assert "kernel Extreme" not in by_job(finished.store)["Mined/reproduction-0/0"].environment
+
+
 def test_tests_see_classes_that_no_training_saw(finished):
     tested = by_job(finished.store)["Mined/test-0/None"].results
     assert [found["queries"] for found in (*tested["separated"], tested["concatenated"])] == [

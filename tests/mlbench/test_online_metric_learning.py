@@ -137,13 +137,6 @@ def test_contrastive_of_one_kind_of_pair_is_the_mean_over_that_kind(labels):
     torch.testing.assert_close(loss(points, torch.tensor(labels)), expected)
 
 
-@pytest.mark.parametrize(("normalised", "negatives"), [(True, [3, 3, 1, 1]), (False, [3, 2, 1, 0])])
-def test_semi_hard_negatives_of_embeddings_as_they_are_or_normalised(normalised, negatives):
-    points, labels = torch.tensor([[1.0, 0.0], [3.0, 0.5], [0.0, 1.2], [3.0, 4.0]]), torch.tensor([0, 0, 1, 1])
-    miner = resolve("miners", {"id": "semi-hard", "normalize_embeddings": normalised}, "miner").build()
-    assert [index.tolist() for index in miner(points, labels)] == [[0, 1, 2, 3], [1, 0, 3, 2], negatives]
-
-
 def test_the_benchmark_runs(tmp_path, smallest):
     result = mlbench.run("online-metric-learning", overrides=smallest, store=tmp_path / "store")
     assert result.summary.failed == {} and len(result.leaderboard) == 7

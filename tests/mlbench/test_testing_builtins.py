@@ -27,6 +27,7 @@ LOSS_FAILURES = {
 }
 MINER_FAILURES = {
     "distance-weighted": {"global-generators": "samples negatives at random, from torch's global generator"},
+    "fused-distance-weighted": {"global-generators": "draws the seed of its samples from torch's global generator"},
     "uniform-histogram": {"global-generators": "samples pairs at random, from torch's global generator"},
 }
 

@@ -1,6 +1,8 @@
 """Mining functions: for each anchor, which references to train against."""
 
+from .arguments import Options
 from .batch_hard import BatchHard, batch_hard
+from .distance_weighted import WeightedNegatives, distance_weighted
 from .extremes import Mined, easy_negatives, easy_positives, hard_negatives, hard_positives
 from .mine import mine
 from .multi_similarity import MultiSimilarity, multi_similarity
@@ -12,8 +14,11 @@ __all__ = [
     "Mined",
     "MinedK",
     "MultiSimilarity",
+    "Options",
     "SemiHard",
+    "WeightedNegatives",
     "batch_hard",
+    "distance_weighted",
     "easy_negatives",
     "easy_positives",
     "hard_negatives",

@@ -25,6 +25,10 @@ if TYPE_CHECKING:
     from mlbench.api.hashing import digest as digest
     from mlbench.api.info import API_VERSIONS as API_VERSIONS
     from mlbench.api.info import ComponentInfo as ComponentInfo
+    from mlbench.api.metric import Metric as Metric
+    from mlbench.api.sampler import GroupedBatch as GroupedBatch
+    from mlbench.api.sampler import RefreshedSampler as RefreshedSampler
+    from mlbench.api.sampler import Sampler as Sampler
     from mlbench.api.space import Categorical as Categorical
     from mlbench.api.space import Dimension as Dimension
     from mlbench.api.space import Float as Float
@@ -52,6 +56,8 @@ __getattr__, __dir__ = lazy_exports(
         ),
         "hashing": ("digest",),
         "info": ("API_VERSIONS", "ComponentInfo"),
+        "metric": ("Metric",),
+        "sampler": ("GroupedBatch", "RefreshedSampler", "Sampler"),
         "space": ("Categorical", "Dimension", "Float", "Int", "Space"),
         "table": ("table_dataset",),
         "trunk": ("Trunk",),

@@ -324,13 +324,14 @@ class Follows(Loss):
 def test_every_component_is_told_of_an_epoch_before_its_first_batch(prepared, views):
     loss = Follows(lambda embeddings: embeddings.pow(2).mean())
     loss.inner = Follows(None)
-    miner = Follows(None)
+    sampler, miner = Follows(None), Follows(None)
     miner.forward = lambda embeddings, labels: None
     steps = {"iterations_per_epoch": 3, "max_epochs": 4, "evaluate_every": 2, "patience": 9}
-    setup = dataclasses.replace(prepared(TRIPLET, training=steps), loss=loss, miner=miner)
+    setup = dataclasses.replace(prepared(TRIPLET, training=steps), loss=loss, miner=miner, sampler=sampler)
     trained(setup, views)
     assert loss.told == [(0, 0), (1, 3), (2, 6), (3, 9)]
-    assert [epoch for epoch, _ in miner.told] == [epoch for epoch, _ in loss.inner.told] == [0, 1, 2, 3]
+    for part in (miner, loss.inner, sampler):
+        assert [epoch for epoch, _ in part.told] == [0, 1, 2, 3]
 
 
 # -- early ends ------------------------------------------------------------------------------------------------------

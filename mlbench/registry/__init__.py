@@ -12,6 +12,7 @@ from mlbench.registry.entries import find as find
 
 if TYPE_CHECKING:
     from mlbench.registry.component import Resolved as Resolved
+    from mlbench.registry.component import configure as configure
     from mlbench.registry.component import resolve as resolve
     from mlbench.registry.loading import info_of as info_of
     from mlbench.registry.loading import load as load
@@ -21,7 +22,7 @@ if TYPE_CHECKING:
 __getattr__, __dir__ = lazy_exports(
     __name__,
     {
-        "component": ("Resolved", "resolve"),
+        "component": ("Resolved", "configure", "resolve"),
         "loading": ("info_of", "load"),
         "schema": ("Parameter", "parameters"),
     },

@@ -93,8 +93,10 @@ def content_hash(subject: Subject) -> None:
     found = subject.shared.content_hash
     sound = isinstance(found, str) and re.fullmatch("[0-9a-f]{64}", found)
     require(sound, f"content_hash is {found!r}, not 64 hex digits")
-    for where, other in (("another object", subject.build().content_hash), ("another process", _elsewhere(subject))):
-        require(other == found, f"{where} has the content hash {other}, not {found}")
+    other = subject.build().content_hash
+    require(other == found, f"another object has the content hash {other}, not {found}")
+    other = elsewhere(subject.resolved.component, subject.resolved.arguments, "content_hash")
+    require(other == found, f"another process has the content hash {other}, not {found}")
 
 
 @requirement("Draw from np.random.default_rng(seed) of your own; never seed globally.")
@@ -141,7 +143,3 @@ def _exercise(subject: Subject) -> None:
     dataset = subject.resolved.build()
     _ = dataset.items, dataset.content_hash
     dataset.load(0)
-
-
-def _elsewhere(subject: Subject) -> str:
-    return elsewhere(subject.resolved.component, subject.resolved.arguments, "content_hash")

@@ -4,6 +4,7 @@ Loaded by every pytest of an environment with mlbench, so it imports nothing els
 """
 
 from collections.abc import Iterable, Mapping
+from functools import partial
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 import pytest
@@ -20,8 +21,8 @@ _MARK = "mlbench_checks"
 def parametrize_with_checks(components: Iterable[Component]) -> pytest.MarkDecorator:
     """Run the decorated test once for every check of every component; the test calls its argument ``check``.
 
-    Expected failures are declared in ``info.expected_failures``; a test of such a check is an xfail with its reason, and
-    fails if the check passes. A check that does not apply is skipped with its reason.
+    Expected failures are declared in ``info.expected_failures``; the test of such a check is an xfail with its reason,
+    and fails if the check passes. A check that does not apply is skipped with its reason.
 
     Args:
         components: Names as for ``mlbench check`` (an id, a distribution, ...), or tuples ``(kind, id or class)`` or
@@ -50,9 +51,9 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
         try:
             found = [case for component in mark.args[0] for case in _cases(component)]
         except MlbenchError as error:
-            raise pytest.UsageError(f"{metafunc.definition.nodeid}: {error}") from None
-        tests = [lambda case=case: _test(case) for case in found]
-        metafunc.parametrize("check", tests, ids=[f"{case.subject.name}:{case.requirement.name}" for case in found])
+            raise pytest.Collector.CollectError(str(error)) from None
+        names = [f"{case.subject.kind}/{case.subject.name}:{case.requirement.name}" for case in found]
+        metafunc.parametrize("check", [partial(_test, case) for case in found], ids=names)
 
 
 def _cases(component: Component) -> Iterable["Case"]:

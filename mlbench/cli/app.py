@@ -10,7 +10,7 @@ from types import FrameType
 import typer
 
 from mlbench.api.errors import MlbenchError
-from mlbench.cli import check, doctor, evaluate, leaderboard, ls, plan, run, show, status
+from mlbench.cli import check, doctor, evaluate, init_plugin, leaderboard, ls, plan, run, show, status
 
 OK, USAGE, SOME_FAILED, INTERRUPTED = 0, 1, 2, 75
 
@@ -22,8 +22,8 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     rich_markup_mode=None,
 )
-for verb in (run, plan, status, leaderboard, evaluate, ls, show, check, doctor):
-    app.command(verb.__name__.rpartition(".")[2])(verb.command)
+for verb in (run, plan, status, leaderboard, evaluate, ls, show, check, init_plugin, doctor):
+    app.command(verb.__name__.rpartition(".")[2].replace("_", "-"))(verb.command)
 
 
 def main() -> None:

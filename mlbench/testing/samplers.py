@@ -60,8 +60,8 @@ def endless(subject: Subject) -> None:
     """The stream goes on for ten times as many samples as there are."""
     stream, seen = iter(_stream(subject.build())), 0
     while seen < 10 * len(LABELS):
-        batch = next(stream, None)
-        require(batch is not None and len(batch), f"the stream ends after {seen} samples")
+        batch = next(stream, ())
+        require(len(batch), f"the stream ends after {seen} samples")
         seen += len(batch)
 
 

@@ -5,7 +5,7 @@ from torch import Tensor, nn
 
 from mlbench.testing import batch as batches
 from mlbench.testing.batch import Batch, balanced, duplicates, one_class, singletons
-from mlbench.testing.requirement import NotApplicable, require, requirement
+from mlbench.testing.requirement import NotApplicable, Violation, require, requirement
 from mlbench.testing.subject import Subject
 
 _GUARD = "Guard what has no gradient there: clamp before sqrt, log and division, and mask before, not after, them."
@@ -88,9 +88,11 @@ def backward(subject: Subject, loss: nn.Module, batch: Batch, must_move: bool = 
     require(value.requires_grad, "the value has no gradient, so backward() fails")
     value.backward()
     for view in views if subject.two_views else views[:1]:
-        require(view.grad is not None, "no gradient reaches the embeddings")
-        require(torch.isfinite(view.grad).all(), "the gradient is not finite")
-        require(not must_move or view.grad.any(), "the gradient is zero")
+        gradient = view.grad
+        if gradient is None:
+            raise Violation("no gradient reaches the embeddings")
+        require(gradient.isfinite().all(), "the gradient is not finite")
+        require(not must_move or gradient.any(), "the gradient is zero")
     for name, parameter in loss.named_parameters():
         require(parameter.grad is None or parameter.grad.isfinite().all(), f"the gradient of {name} is not finite")
 

@@ -40,12 +40,11 @@ def global_generators(subject: Subject) -> None:
     for owner in states[0]:
         require(states[0][owner] != states[1][owner], f"seeds the global generator of {owner} when it is built")
     batch = balanced()
-    reference = {"ref_emb": batch.second, "ref_labels": batch.labels} if subject.two_views else {}
     with untouched_generators():
         if subject.kind == "samplers":
             next(iter(built.batches(batch.labels.numpy(), 3)))
         else:
-            built(batch.embeddings, batch.labels, **reference)
+            built(batch.embeddings, batch.labels, **subject.needed(batch))
 
 
 @requirement("Use torch.no_grad(), torch.device(...) and the like as context managers; set nothing for the process.")

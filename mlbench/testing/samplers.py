@@ -1,6 +1,7 @@
 """What a sampler must do."""
 
 import pickle
+from collections.abc import Iterator
 from itertools import islice
 from typing import Any
 
@@ -9,12 +10,14 @@ import numpy as np
 from mlbench.testing import conduct
 from mlbench.testing.requirement import NotApplicable, Requirement, require, requirement
 from mlbench.testing.same import require_same
-from mlbench.testing.subject import Subject
+from mlbench.testing.subject import Subject, indices_of
 from mlbench.testing.surroundings import seeded
 
 #: Twelve classes of two to seven samples, named with gaps and out of order.
 LABELS = np.random.default_rng(0).permutation(np.repeat(10 * np.arange(12)[::-1] + 5, [2, 3, 4, 5, 6, 7] * 2))
 _BATCHES = 40
+#: What a sampler that follows the model is shown: embeddings without any order.
+_POINTS = np.random.default_rng(1).normal(size=(len(LABELS), 4)).astype(np.float32)
 
 
 @requirement("Return positions in `labels`, 0..N-1, as a one-dimensional int64 array; no labels, no boolean mask.")
@@ -44,10 +47,23 @@ def samples_per_class(subject: Subject) -> None:
         require((counts == wanted).all(), f"{counts[wrong]} samples of class {classes[wrong]}, told {wanted}")
 
 
+@requirement("Give every sample the number of its group, numbered across classes, not within them.")
+def groups(subject: Subject) -> None:
+    """Where batches come with groups, every sample has one, and samples of two classes share none."""
+    for batch in islice(_raw_stream(subject.build()), _BATCHES):
+        if not hasattr(batch, "groups"):
+            raise NotApplicable("its batches have no groups")
+        require(
+            batch.groups.shape == batch.indices.shape, f"{len(batch.groups)} groups of {len(batch.indices)} samples"
+        )
+        pairs = np.unique(np.stack([batch.groups, LABELS[batch.indices]]), axis=1)
+        require(len(np.unique(pairs[0])) == pairs.shape[1], "samples of two classes share a group")
+
+
 @requirement("Draw the samples of a class without replacement where it has enough of them.")
 def distinct_samples(subject: Subject) -> None:
     """No sample is twice in a batch unless its class has fewer samples than are wanted."""
-    wanted = subject.table.get("samples_per_class", 1)
+    wanted = _told(subject, "samples_per_class")
     classes, sizes = np.unique(LABELS, return_counts=True)
     large = classes[sizes >= wanted]
     for batch in _batches(subject.build()):
@@ -58,7 +74,7 @@ def distinct_samples(subject: Subject) -> None:
 @requirement("Start another pass where one ends: `while True` around it.")
 def endless(subject: Subject) -> None:
     """The stream goes on for ten times as many samples as there are."""
-    stream, seen = iter(_stream(subject.build())), 0
+    stream, seen = _stream(subject.build()), 0
     while seen < 10 * len(LABELS):
         batch = next(stream, ())
         require(len(batch), f"the stream ends after {seen} samples")
@@ -86,7 +102,7 @@ def resumable(subject: Subject) -> None:
         require_same(expected, _batches(subject.build()), "another object, other global generators")
     require_same(expected, _batches(built), "the same object again")
     require_same(expected, _batches(pickle.loads(pickle.dumps(built))), "a pickled object")
-    first, second = iter(_stream(built)), iter(_stream(built, seed=8))
+    first, second = _stream(built), _stream(built, seed=8)
     mixed = [(next(first), next(second))[0] for _ in range(_BATCHES)]
     require_same(expected, mixed, "two streams at a time")
 
@@ -115,6 +131,7 @@ CHECKS: tuple[Requirement, ...] = (
     index_batches,
     batch_size,
     samples_per_class,
+    groups,
     distinct_samples,
     endless,
     coverage,
@@ -135,8 +152,14 @@ def _told(subject: Subject, name: str) -> Any:
     return subject.table[name]
 
 
-def _stream(built: Any, seed: int = 3) -> Any:
-    return built.batches(LABELS.copy(), seed)
+def _stream(built: Any, seed: int = 3) -> Iterator[Any]:
+    return map(indices_of, _raw_stream(built, seed))
+
+
+def _raw_stream(built: Any, seed: int = 3) -> Iterator[Any]:
+    if hasattr(built, "refresh"):
+        built.refresh(_POINTS.copy(), LABELS.copy())
+    return iter(built.batches(LABELS.copy(), seed))
 
 
 def _batches(built: Any, seed: int = 3) -> list[Any]:

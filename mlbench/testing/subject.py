@@ -82,13 +82,22 @@ class Subject:
         """Use an object on a batch, with its random choices seeded: once, or a sampler for twenty batches."""
         with seeded(1):
             if self.kind == "samplers":
-                return list(islice(built.batches(batch.labels.numpy(), 3), 20))
-            reference = {"ref_emb": batch.second, "ref_labels": batch.labels} if self.two_views else {}
-            return built(batch.embeddings, batch.labels, **reference)
+                return [indices_of(each) for each in islice(built.batches(batch.labels.numpy(), 3), 20)]
+            return built(batch.embeddings, batch.labels, **self.needed(batch))
+
+    def needed(self, batch: Batch) -> dict[str, Tensor]:
+        """What the harness gives it beside embeddings and labels, because it says that it needs it."""
+        views = {"ref_emb": batch.second, "ref_labels": batch.labels} if self.two_views else {}
+        return views | ({"groups": batch.labels} if "groups" in info_of(self.resolved.component).needs else {})
 
     def loss(self, module: nn.Module, batch: Batch) -> Tensor:
         """Call a loss, and insist on a finite scalar."""
         return finite_scalar(self.use(module, batch))
+
+
+def indices_of(batch: Any) -> Any:
+    """The positions in a batch: the batch itself, or its ``indices`` where it comes with ``groups``."""
+    return getattr(batch, "indices", batch)
 
 
 def finite_scalar(value: Any) -> Tensor:

@@ -4,6 +4,7 @@ import itertools
 import random
 import re
 import time
+from dataclasses import dataclass
 
 import numpy as np
 import pytest
@@ -420,6 +421,22 @@ class DropsOneClass(MPerClass):
 class WrongM(MPerClass):
     def __init__(self, batch_size: int, samples_per_class: int):
         super().__init__(batch_size, 2 * samples_per_class)
+
+
+@dataclass
+class Grouped:
+    indices: np.ndarray
+    groups: np.ndarray
+
+
+@fault("groups", "samples of two classes share a group")
+class GroupsWithinClasses(MPerClass):
+    batches = batchwise(lambda self, batch, labels: Grouped(batch, np.arange(len(batch)) % 2))
+
+
+@fault("groups", "7 groups of 8 samples")
+class GroupMissing(MPerClass):
+    batches = batchwise(lambda self, batch, labels: Grouped(batch, labels[batch][1:]))
 
 
 @fault("distinct-samples", "twice in a batch")

@@ -1,6 +1,7 @@
-"""What classes that cannot declare it themselves need, and are known to fail: those of pytorch-metric-learning.
+"""Declarations of classes that cannot make them themselves, because their packages do not know mlbench.
 
-All of it is behaviour of its release 2.9. A class of our own says the same in its ``info``.
+What those of pytorch-metric-learning are known to fail is behaviour of its release 2.9. Those of mlbench_kernels are
+held to their counterparts there. Any other class says the same in its ``info``.
 """
 
 from collections.abc import Mapping
@@ -9,43 +10,61 @@ from typing import Any
 from mlbench.api import ComponentInfo
 from mlbench.registry import info_of
 
+_PEER = "pytorch_metric_learning"
+_FUSED_MINERS = ("BatchEasyHardMiner", "BatchHardMiner", "MultiSimilarityMiner", "TripletMarginMiner")
+_FUSED_LOSSES = (
+    "ContrastiveLoss",
+    "GeneralizedLiftedStructureLoss",
+    "LiftedStructureLoss",
+    "MultiSimilarityLoss",
+    "NTXentLoss",
+    "SupConLoss",
+    "TripletMarginLoss",
+)
 _BATCH_ONLY = "hands its losses only the batch; the call has no ref_emb"
 _RANDOM = "samples at random, from torch's global generator"
 
+#: By top-level package and class.
 _KNOWN: Mapping[str, ComponentInfo] = {
-    "CircleLoss": ComponentInfo(
+    f"{_PEER}:CircleLoss": ComponentInfo(
         expected_failures={"numerical-gradient": "the weights of pairs are constants for the gradient, as in the paper"}
     ),
-    "MultipleLosses": ComponentInfo(
+    f"{_PEER}:MultipleLosses": ComponentInfo(
         example={"losses": ["contrastive", {"id": "triplet-margin", "margin": 0.1}], "weights": [1.0, 0.5]},
         expected_failures={"reference-form": _BATCH_ONLY},
     ),
-    "NPairsLoss": ComponentInfo(expected_failures={"sample-order": "takes the first positive pair of every class"}),
-    "NCALoss": ComponentInfo(
+    f"{_PEER}:NPairsLoss": ComponentInfo(
+        expected_failures={"sample-order": "takes the first positive pair of every class"}
+    ),
+    f"{_PEER}:NCALoss": ComponentInfo(
         expected_failures={"no-positives": "averages over samples with a positive; without any it is 0/0"}
     ),
-    "RankedListLoss": ComponentInfo(example={"margin": 0.4, "Tn": 1.0}),
-    "SignalToNoiseRatioContrastiveLoss": ComponentInfo(
+    f"{_PEER}:RankedListLoss": ComponentInfo(example={"margin": 0.4, "Tn": 1.0}),
+    f"{_PEER}:SignalToNoiseRatioContrastiveLoss": ComponentInfo(
         expected_failures={"zero-vectors": "divides by the variance of the anchor, which is 0 in a vector of zeros"}
     ),
-    "ThresholdConsistentMarginLoss": ComponentInfo(
+    f"{_PEER}:ThresholdConsistentMarginLoss": ComponentInfo(
         expected_failures={"reference-form": "takes both sides of a pair from the batch, ignoring ref_emb"}
     ),
-    "TupletMarginLoss": ComponentInfo(
+    f"{_PEER}:TupletMarginLoss": ComponentInfo(
         expected_failures={"equal-embeddings": "acos of a similarity that rounding puts above 1"}
     ),
-    "DistanceWeightedMiner": ComponentInfo(
+    f"{_PEER}:DistanceWeightedMiner": ComponentInfo(
         expected_failures={
             "global-generators": _RANDOM,
             "class-names": "draws class after class, in the order of the labels",
         }
     ),
-    "UniformHistogramMiner": ComponentInfo(expected_failures={"global-generators": _RANDOM}),
+    f"{_PEER}:UniformHistogramMiner": ComponentInfo(expected_failures={"global-generators": _RANDOM}),
+    "mlbench_kernels:DistanceWeightedMiner": ComponentInfo(
+        expected_failures={"global-generators": "draws the seed of its samples from torch's global generator"}
+    ),
+    **{f"mlbench_kernels:{name}": ComponentInfo(reference=f"{_PEER}.miners:{name}") for name in _FUSED_MINERS},
+    **{f"mlbench_kernels:{name}": ComponentInfo(reference=f"{_PEER}.losses:{name}") for name in _FUSED_LOSSES},
 }
 
 
 def declaration_of(component: type[Any]) -> ComponentInfo:
-    """The component's ``info``; for a class of pytorch-metric-learning, what is known of it."""
-    if component.__module__.startswith("pytorch_metric_learning."):
-        return _KNOWN.get(component.__name__, info_of(component))
-    return info_of(component)
+    """The component's ``info``, or what is known of a class that has none."""
+    package = component.__module__.partition(".")[0]
+    return _KNOWN.get(f"{package}:{component.__name__}", info_of(component))

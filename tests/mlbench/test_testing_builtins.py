@@ -1,5 +1,6 @@
 """Every built-in passes the conformance kit, apart from the failures that it declares and explains."""
 
+import mlbench_kernels.miners
 import numpy as np
 import pytest
 from PIL import Image
@@ -35,3 +36,10 @@ def arguments(tmp_path):
 )
 def test_built_in_conforms(kind, name, arguments):
     check_component(kind, name, arguments(name), raise_on_failure=True)
+
+
+@pytest.mark.parametrize("name", ["BatchEasyHardMiner", "BatchHardMiner", "MultiSimilarityMiner", "TripletMarginMiner"])
+def test_a_fused_miner_is_held_to_its_counterpart_in_pytorch_metric_learning(name):
+    report = check_component("miners", getattr(mlbench_kernels.miners, name))
+    statuses = {check.name: check.status for check in report}
+    assert statuses.pop("reference-parity") == "passed" and set(statuses.values()) == {"passed"}

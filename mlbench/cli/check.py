@@ -52,7 +52,9 @@ def _checks(entry: "Entry", arguments: dict[str, Any]) -> "list[Check]":
         return check_component(entry.kind, entry.id, arguments)
     except MlbenchError as error:  # the other components are checked all the same
         demand = "It can be imported, and built from its defaults, `info.example` and `--set`."
-        return [Check("import", "failed", str(error), demand, "Give the arguments that it needs as --set KEY=VALUE.")]
+        return [
+            Check("construction", "failed", str(error), demand, "Give the arguments that it needs as --set KEY=VALUE.")
+        ]
 
 
 def _sound(checks: "list[Check]") -> bool:

@@ -130,12 +130,13 @@ def check_component(
         ConfigError: If there are no checks for the kind, or an expected failure names no check, or the component
             refuses its arguments.
         UnknownNameError: If there is no such component.
-        PluginError: If it cannot be imported.
+        PluginError: If it cannot be imported or built.
         ConformanceError: With all failures, if ``raise_on_failure`` and a check failed.
     """
     tried = list(cases(kind, component, arguments, expected_failures))
     subject = tried[0].subject
     _must_exist(declaration_of(subject.resolved.component).expected_failures, requirements(kind))
+    subject.build()  # what cannot even be built would fail every check with the same words
     report = [case.run() for case in tried]
     failed = [f"{check.name}: {check.detail}" for check in report if check.status == "failed"]
     if failed and raise_on_failure:

@@ -13,10 +13,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from pytorch_metric_learning.losses import ContrastiveLoss, NPairsLoss
+from pytorch_metric_learning.losses import ContrastiveLoss, NPairsLoss, SubCenterArcFaceLoss
 
 from mlbench import testing
-from mlbench.api import ComponentInfo, ConfigError, UnknownNameError
+from mlbench.api import ComponentInfo, ConfigError, PluginError, UnknownNameError
 from mlbench.testing import ConformanceError, check_component
 
 pytest_plugins = ["pytester"]
@@ -71,6 +71,11 @@ def test_a_declared_failure_must_fail():
 def test_a_declared_failure_must_apply():
     report = check_component("losses", "arcface", expected_failures={"reference-parity": "because"})
     assert failed(report) == ["reference-parity"]
+
+
+def test_what_cannot_be_built_is_one_error_and_not_a_failure_of_every_check():
+    with pytest.raises(PluginError, match="cannot be constructed"):
+        check_component("losses", SubCenterArcFaceLoss)
 
 
 def test_the_global_generators_are_left_alone():

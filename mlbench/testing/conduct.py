@@ -74,17 +74,21 @@ def picklable(subject: Subject) -> None:
 
 @requirement("One of the two is wrong: compare them on a batch of four samples by hand.")
 def reference_parity(subject: Subject) -> None:
-    """It gives what the plain component gives that it declares as its reference."""
+    """It gives what the component gives that it declares as its reference, with ``ref_emb`` too where both take it."""
     name = declaration_of(subject.resolved.component).reference
     if not name:
         raise NotApplicable("it declares no reference")
     plain = _reference(subject, name)
     for batch in (balanced(), uneven(), balanced(4)):
-        built, other = subject.build(), plain.build()
-        if isinstance(built, nn.Module) and isinstance(other, nn.Module):
-            other.load_state_dict(built.state_dict())
+        built, other = _built_alike(subject, plain)
         expected, found = outcome(plain, other, batch), outcome(subject, built, batch)
         require_same(expected, found, f"{name} and it differ", tolerance=1e-4)
+    if subject.kind in ("losses", "miners") and not subject.two_views:
+        try:
+            found, expected = (_against_references(subject.kind, each) for each in _built_alike(subject, plain))
+        except (TypeError, ValueError):  # one of them has no such form, as reference-form says
+            return
+        require_same(expected, found, f"{name} and it differ with ref_emb", tolerance=1e-4)
 
 
 def outcome(subject: Subject, built: Any, batch: Batch) -> Any:
@@ -99,6 +103,20 @@ def outcome(subject: Subject, built: Any, batch: Batch) -> Any:
         value.backward()
     tensors = [*views, *(parameter for _, parameter in sorted(built.named_parameters()))]
     return value, [tensor.grad for tensor in tensors if tensor.grad is not None]
+
+
+def _built_alike(subject: Subject, plain: Subject) -> tuple[Any, Any]:
+    built, other = subject.build(), plain.build()
+    if isinstance(built, nn.Module) and isinstance(other, nn.Module):
+        other.load_state_dict(built.state_dict())
+    return built, other
+
+
+def _against_references(kind: str, built: Any) -> Any:
+    batch, others = balanced(), uneven()
+    with seeded(1):
+        found = built(batch.embeddings, batch.labels, ref_emb=others.embeddings, ref_labels=others.labels)
+    return [_ordered(part) for part in _pairs(found)] if kind == "miners" else found
 
 
 def _pairs(mined: tuple[Tensor, ...]) -> list[tuple[Tensor, ...]]:

@@ -390,6 +390,15 @@ class MissesOne(BatchHardMiner):
         return tuple(indices[1:] for indices in super().forward(*args, **kwargs))
 
 
+@fault("reference-parity", "BatchHardMiner and it differ with ref_emb", "miners")
+class RightOnlyInTheSquare(BatchHardMiner):
+    info = ComponentInfo(reference="pytorch_metric_learning.miners:BatchHardMiner")
+
+    def forward(self, embeddings, labels, ref_emb=None, ref_labels=None):
+        found = super().forward(embeddings, labels, ref_emb, ref_labels)
+        return found if ref_emb is None else tuple(indices[1:] for indices in found)
+
+
 # -- samplers --------------------------------------------------------------------------------------------------------
 
 

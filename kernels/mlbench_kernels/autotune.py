@@ -14,7 +14,8 @@ from pathlib import Path
 
 import torch
 
-from .tuning import PRECISIONS, TABLE, VARIABLE, Tiling, bucket_of, device_limits, read_entries, write_entries
+from .precision import PRECISIONS
+from .tuning import TABLE, VARIABLE, Tiling, bucket_of, device_limits, read_entries, write_entries
 
 Measure = Callable[[Tiling], float]
 
@@ -28,14 +29,14 @@ def candidates(precision: str, shared_memory: int) -> Iterator[Tiling]:
 
 
 def autotune(
-    capability: int, precision: str, dimension: int, shared_memory: int, measure: Measure, path: Path
+    capability: int, precision: str, bucket: str, shared_memory: int, measure: Measure, path: Path
 ) -> tuple[Tiling, float]:
     """Measure every candidate, write the fastest into the file at `path`, and return it with its time.
 
     Args:
         capability: compute capability, 90 for 9.0.
-        precision: one of `tuning.PRECISIONS`.
-        dimension: any dimension of the bucket to tune.
+        precision: one of `PRECISIONS`.
+        bucket: the one to tune, one of `tuning.BUCKETS`.
         shared_memory: bytes that one block may use.
         measure: the time of a tiling, `inf` where it cannot run.
         path: a file of measured entries; others in it stay.
@@ -48,21 +49,22 @@ def autotune(
     if best is None or math.isinf(times[best]):
         raise RuntimeError(f"none of {len(times)} tilings ran for {precision} on compute capability {capability / 10}")
     before = read_entries(path) if path.exists() else {}
-    write_entries(path, before | {(capability, precision, bucket_of(dimension)): best})
+    write_entries(path, before | {(capability, precision, bucket): best})
     return best, times[best]
 
 
-def measure_on_gpu(precision: str, dimension: int, count: int) -> Measure:
-    """Milliseconds, by device events, to find the nearest negatives of `count` random rows."""
+def measure_on_gpu(precision: str, dimension: int, count: int, width: int) -> Measure:
+    """Milliseconds, by device events, to find the nearest negative, or the `width` nearest, of `count` random rows."""
     from triton.runtime.errors import OutOfResources
     from triton.testing import do_bench
 
     from .engine.layout import Layout
     from .engine.problem import Problem
     from .engine.triton import _stream, launch
-    from .rules import Extreme
+    from .rules import Extreme, TopK
 
-    rule, embeddings = Extreme("negatives"), torch.randn(count, dimension, device="cuda")
+    rule = TopK("negatives", width) if width else Extreme("negatives")
+    embeddings = torch.randn(count, dimension, device="cuda")
     labels = torch.arange(count, device="cuda") // 4
     problem = Problem(embeddings, labels, embeddings, labels, True, "squared-euclidean")
     layout = Layout(rule, problem)
@@ -82,6 +84,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(prog="python -m mlbench_kernels.autotune", description=__doc__)
     parser.add_argument("--precision", choices=PRECISIONS, required=True)
     parser.add_argument("--dimension", type=int, required=True)
+    parser.add_argument("--width", type=int, default=0, help="tune for rules that keep this many; default: for one")
     parser.add_argument("--count", type=int, default=16384, help="rows to measure with")
     parser.add_argument("--file", type=Path, default=os.environ.get(VARIABLE), help=f"default: ${VARIABLE}")
     options = parser.parse_args()
@@ -90,10 +93,10 @@ def main() -> None:
     if not torch.cuda.is_available():
         parser.error("autotuning measures on a CUDA GPU, and this machine has none")
     capability, shared_memory = device_limits(torch.device("cuda"))
-    measure = measure_on_gpu(options.precision, options.dimension, options.count)
-    tiling, time = autotune(capability, options.precision, options.dimension, shared_memory, measure, options.file)
-    entry = f"sm_{capability} {options.precision} {bucket_of(options.dimension)}"
-    print(f"{entry}: {tiling}, {time:.3f} ms; in {options.file}")
+    measure = measure_on_gpu(options.precision, options.dimension, options.count, options.width)
+    bucket = bucket_of(options.dimension, options.width)
+    tiling, time = autotune(capability, options.precision, bucket, shared_memory, measure, options.file)
+    print(f"sm_{capability} {options.precision} {bucket}: {tiling}, {time:.3f} ms; in {options.file}")
 
 
 if __name__ == "__main__":

@@ -3,7 +3,7 @@
 The entries follow the compile report (`aot`): all fits, little spills. Where D is small the work per pair beside
 the product is most of the time, so tiles are small enough for two blocks on a multiprocessor, one of which multiplies
 while the other compares; where D is large the product is, and tiles are as large as the registers allow. A rule with
-a width keeps more state in registers beside the tile, so it takes the small tiles for every D.
+a width keeps more state in registers beside the tile, so it has small tiles of its own for every D.
 
 A file of measured entries, written by `autotune`, comes before the table; `MLBENCH_KERNELS_TUNING` holds its path.
 """
@@ -20,10 +20,11 @@ from pathlib import Path
 import torch
 
 from .checks import check_choice, check_whole
+from .precision import PRECISIONS
 
 VARIABLE = "MLBENCH_KERNELS_TUNING"
-BUCKETS = {"D<=256": 256, "D>256": None}
-"""Largest dimension of each bucket."""
+BUCKETS = ("D<=256", "D>256", "wide")
+"""Rules without a width by dimension, and rules with one."""
 
 
 @dataclass(frozen=True)
@@ -56,48 +57,51 @@ class Tiling:
 INTERPRETER = Tiling(64, 64, 32, 4, 3)
 """What the interpreter runs, whose cost is per tile and not per pair."""
 
+_IEEE = Tiling(64, 64, 16, 4, 3)
+_IEEE_WIDE = Tiling(32, 64, 16, 4, 3)
+_SMALL = Tiling(64, 64, 32, 4, 3)
+_SMALL_BF16 = Tiling(64, 64, 64, 4, 3)
+
 # Precision: the tilings of `BUCKETS`.
-TABLE: Mapping[int, Mapping[str, tuple[Tiling, Tiling]]] = {
+TABLE: Mapping[int, Mapping[str, tuple[Tiling, Tiling, Tiling]]] = {
     80: {
-        "ieee": (Tiling(64, 64, 16, 4, 3), Tiling(64, 64, 16, 4, 3)),
-        "tf32x3": (Tiling(64, 64, 32, 4, 3), Tiling(128, 64, 32, 8, 3)),
-        "bf16x3": (Tiling(64, 64, 32, 4, 3), Tiling(128, 64, 32, 8, 3)),
-        "tf32": (Tiling(64, 64, 32, 4, 3), Tiling(128, 128, 32, 8, 3)),
-        "bf16": (Tiling(64, 64, 64, 4, 3), Tiling(128, 128, 64, 8, 3)),
+        "ieee": (_IEEE, _IEEE, Tiling(64, 32, 16, 4, 2)),
+        "tf32x3": (_SMALL, Tiling(128, 64, 32, 8, 3), Tiling(64, 32, 32, 4, 3)),
+        "bf16x3": (_SMALL, Tiling(128, 64, 32, 8, 3), _SMALL),
+        "tf32": (_SMALL, Tiling(128, 128, 32, 8, 3), _SMALL),
+        "bf16": (_SMALL_BF16, Tiling(128, 128, 64, 8, 3), _SMALL_BF16),
     },
     90: {
-        "ieee": (Tiling(64, 64, 16, 4, 3), Tiling(64, 64, 16, 4, 3)),
-        "tf32x3": (Tiling(64, 64, 32, 4, 3), Tiling(128, 128, 32, 8, 3)),
-        "bf16x3": (Tiling(64, 64, 32, 4, 3), Tiling(128, 128, 32, 8, 3)),
-        "tf32": (Tiling(64, 64, 32, 4, 3), Tiling(128, 128, 32, 8, 3)),
-        "bf16": (Tiling(64, 64, 64, 4, 3), Tiling(128, 128, 64, 8, 3)),
+        "ieee": (_IEEE, _IEEE, _IEEE_WIDE),
+        "tf32x3": (_SMALL, Tiling(128, 128, 32, 8, 3), _SMALL),
+        "bf16x3": (_SMALL, Tiling(128, 128, 32, 8, 3), _SMALL),
+        "tf32": (_SMALL, Tiling(128, 128, 32, 8, 3), _SMALL),
+        "bf16": (_SMALL_BF16, Tiling(128, 128, 64, 8, 3), _SMALL_BF16),
     },
     100: {
-        "ieee": (Tiling(64, 64, 16, 4, 3), Tiling(64, 64, 16, 4, 3)),
-        "tf32x3": (Tiling(64, 64, 32, 4, 3), Tiling(128, 64, 32, 8, 3)),
-        "bf16x3": (Tiling(64, 64, 32, 4, 3), Tiling(128, 64, 32, 8, 3)),
-        "tf32": (Tiling(64, 64, 32, 4, 3), Tiling(128, 64, 32, 8, 3)),
-        "bf16": (Tiling(64, 64, 64, 4, 3), Tiling(128, 64, 64, 8, 3)),
+        "ieee": (_IEEE, _IEEE, _IEEE_WIDE),
+        "tf32x3": (_SMALL, Tiling(128, 64, 32, 8, 3), _SMALL),
+        "bf16x3": (_SMALL, Tiling(128, 64, 32, 8, 3), _SMALL),
+        "tf32": (_SMALL, Tiling(128, 64, 32, 8, 3), _SMALL),
+        "bf16": (_SMALL_BF16, Tiling(128, 64, 64, 8, 3), _SMALL_BF16),
     },
     120: {
-        "ieee": (Tiling(64, 64, 16, 4, 3), Tiling(64, 64, 16, 4, 3)),
-        "tf32x3": (Tiling(64, 64, 32, 4, 3), Tiling(128, 64, 32, 8, 3)),
-        "bf16x3": (Tiling(64, 64, 32, 4, 3), Tiling(128, 64, 32, 8, 3)),
-        "tf32": (Tiling(64, 64, 32, 4, 3), Tiling(128, 64, 32, 8, 3)),
-        "bf16": (Tiling(64, 64, 64, 4, 3), Tiling(128, 64, 64, 8, 3)),
+        "ieee": (_IEEE, _IEEE, _IEEE_WIDE),
+        "tf32x3": (_SMALL, Tiling(128, 64, 32, 8, 3), _SMALL),
+        "bf16x3": (_SMALL, Tiling(128, 64, 32, 8, 3), _SMALL),
+        "tf32": (_SMALL, Tiling(128, 64, 32, 8, 3), _SMALL),
+        "bf16": (_SMALL_BF16, Tiling(128, 64, 64, 8, 3), _SMALL_BF16),
     },
 }
 
-PRECISIONS = tuple(TABLE[80])
 
+def bucket_of(dimension: int, width: int = 0) -> str:
+    """The name of the bucket for a dimension and the width of a rule.
 
-def bucket_of(dimension: int) -> str:
-    """The name of the bucket that holds `dimension`.
-
-    >>> bucket_of(256), bucket_of(257)
-    ('D<=256', 'D>256')
+    >>> bucket_of(256), bucket_of(257), bucket_of(257, width=8)
+    ('D<=256', 'D>256', 'wide')
     """
-    return next(name for name, most in BUCKETS.items() if most is None or dimension <= most)
+    return "wide" if width else "D<=256" if dimension <= 256 else "D>256"
 
 
 def device_limits(device: torch.device) -> tuple[int, int]:
@@ -115,8 +119,7 @@ def device_tiling(device: torch.device, precision: str, dimension: int, width: i
 def find_tiling(capability: int, precision: str, dimension: int, shared_memory: int, width: int = 0) -> Tiling:
     """The tiling for a compute capability (90 is 9.0) whose blocks may use `shared_memory` bytes.
 
-    A capability that is not in the table gets the tiling of the nearest older one. A rule with a `width` gets that of
-    the smallest dimensions, always from the table: measured entries are of a rule without one.
+    A capability that is not in the table gets the tiling of the nearest older one.
 
     Raises:
         ValueError: for an unknown precision, or a file of measured entries that cannot be read.
@@ -130,16 +133,16 @@ def find_tiling(capability: int, precision: str, dimension: int, shared_memory: 
     64x64x64 4 warps 3 stages
     """
     check_choice("precision", precision, PRECISIONS)
-    bucket = bucket_of(1 if width else dimension)
+    bucket = bucket_of(dimension, width)
     path = os.environ.get(VARIABLE)
-    tiling = read_entries(Path(path)).get((capability, precision, bucket)) if path and not width else None
+    tiling = read_entries(Path(path)).get((capability, precision, bucket)) if path else None
     if tiling is None:
         known = max((known for known in TABLE if known <= capability), default=None)
         if known is None:
             raise RuntimeError(
                 f"compute capability {capability / 10} is older than {min(TABLE) / 10}, the oldest known"
             )
-        tiling = TABLE[known][precision][list(BUCKETS).index(bucket)]
+        tiling = TABLE[known][precision][BUCKETS.index(bucket)]
     return fit(tiling, precision, shared_memory)
 
 

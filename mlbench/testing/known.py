@@ -13,11 +13,16 @@ from mlbench.registry import info_of
 _PEER = "pytorch_metric_learning"
 _FUSED_MINERS = ("BatchEasyHardMiner", "BatchHardMiner", "MultiSimilarityMiner", "TripletMarginMiner")
 _FUSED_LOSSES = (
+    "ArcFaceLoss",
     "ContrastiveLoss",
+    "CosFaceLoss",
     "GeneralizedLiftedStructureLoss",
     "LiftedStructureLoss",
     "MultiSimilarityLoss",
     "NTXentLoss",
+    "NormalizedSoftmaxLoss",
+    "ProxyAnchorLoss",
+    "ProxyNCALoss",
     "SupConLoss",
     "TripletMarginLoss",
 )

@@ -4,7 +4,7 @@ import torch
 from brute import data, pairwise, pool_mask, ranked
 from crowd import Crowd
 from mlbench_kernels import mine
-from mlbench_kernels.rules import Beyond, Extreme, TopK
+from mlbench_kernels.rules import Beyond, Extreme, Nearer, TopK
 
 POOLS = ("positives", "negatives", "others")
 
@@ -38,6 +38,10 @@ def check_rules(backend, shapes, counts=(3, 9), widths=(3, 20)):
                     for limit, index in zip(limits.T, found.T, strict=True):
                         beyond = mask & ((exact < limit[:, None]) if farthest else (exact > limit[:, None]))
                         assert torch.equal(index, ranked(exact, beyond, 1, farthest)[:, 0])
+            limits = exact[:, torch.arange(widths[0]) % len(y)]
+            limits[:, 1] = torch.nan
+            nearer = (exact[:, :, None] < limits[:, None]) & mask[:, :, None]
+            assert torch.equal(run(Nearer(pool, limits))[0], nearer.sum(dim=1))
         mask = pool_mask(labels, reference_labels, square, "negatives")
         radius = exact.median(dim=1).values
         count, index = run(Crowd(radius))

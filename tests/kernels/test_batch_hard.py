@@ -67,8 +67,8 @@ def test_picks_do_not_depend_on_the_tiling(monkeypatch):
 
     embeddings, labels = problem(130, 3, 6, whole=True)
     whole = batch_hard(embeddings, labels, distance="euclidean", backend="blocked")
-    monkeypatch.setattr(blocked, "_SIDE", 17)
-    monkeypatch.setattr(blocked, "_POSITIVE_ROWS", 7)
+    for name, size in {"_ROWS": 17, "_COLUMNS": 23, "_BLOCK": 7, "_BLOCKS": 3, "_WINDOW": 11}.items():
+        monkeypatch.setattr(blocked, name, size)
     tiled = batch_hard(embeddings, labels, distance="euclidean", backend="blocked")
     assert torch.equal(tiled.positive_index, whole.positive_index)
     assert torch.equal(tiled.negative_index, whole.negative_index)
@@ -95,6 +95,16 @@ def test_other_floating_point_types(dtype):
     found = batch_hard(embeddings, labels.int(), distance="euclidean")
     assert found.positive_distance.dtype == (torch.float64 if dtype == torch.float64 else torch.float32)
     check(found, embeddings, labels, embeddings, labels, "euclidean", True, 1e-5)
+
+
+@pytest.mark.parametrize("distance", DISTANCES)
+def test_rows_whose_squares_overflow_are_refused_and_float64_takes_them(distance):
+    embeddings, labels = problem(20, 4, 5)
+    large = 1e19 * embeddings
+    with pytest.raises(ValueError, match=r"embeddings: their squared norms overflow torch.float32; scale"):
+        batch_hard(large, labels, distance=distance, backend="blocked")
+    found = batch_hard(large.double(), labels, distance=distance, backend="blocked")
+    assert torch.equal(found.negative_index, batch_hard(embeddings, labels, distance=distance).negative_index)
 
 
 @settings(max_examples=30, deadline=None)
@@ -134,6 +144,11 @@ for n, m, d, classes in [(1, 1, 3, 1), (100, 70, 33, 9), (64, 130, 8, 200)]:
             assert ours.backend == "triton"
             assert torch.equal(ours.positive_index, oracle.positive_index)
             assert torch.equal(ours.negative_index, oracle.negative_index)
+grouped = torch.randn(150, 7, generator=generator).mul(2).round(), 900 - torch.arange(150) // 4  # m per class
+for arguments in (grouped, (*grouped, grouped[0][5:140].flip(0), torch.arange(135) // 3 + 870)):
+    ours, oracle = (batch_hard(*arguments, distance="euclidean", backend=name) for name in ("triton", "reference"))
+    assert torch.equal(ours.positive_index, oracle.positive_index)
+    assert torch.equal(ours.negative_index, oracle.negative_index)
 x, y = torch.randn(60, 20, generator=generator), torch.arange(60) % 7
 ours, oracle = (batch_hard(x, y, distance="cosine", backend=name) for name in ("triton", "reference"))
 torch.testing.assert_close(ours.positive_distance, oracle.positive_distance)

@@ -33,6 +33,61 @@ def test_batch_easy_hard(strategies, references):
 
 
 @pytest.mark.parametrize("references", [False, True])
+@pytest.mark.parametrize("strategies", ALLOWED, ids="-".join)
+def test_batch_easy_hard_within_ranges(strategies, references):
+    options = {"allowed_pos_range": (0.9, 1.4), "allowed_neg_range": (0.8, 1.2)}
+    mined, expected = (
+        module.BatchEasyHardMiner(*strategies, **options)(*arguments(references)) for module in (ours, theirs)
+    )
+    assert rows(*mined[:2]) == rows(*expected[:2])
+    assert rows(*mined[2:]) == rows(*expected[2:])
+
+
+def test_a_range_has_two_ordered_bounds():
+    with pytest.raises(ValueError, match=r"allowed_neg_range: \(1.0, 0.5\); expected \(least, largest\), or None"):
+        ours.BatchEasyHardMiner(allowed_neg_range=(1.0, 0.5))
+
+
+@pytest.mark.parametrize("references", [False, True])
+def test_distance_weighted_takes_the_anchors_of_theirs(references):
+    batch = arguments(references)
+    mined, expected = (module.DistanceWeightedMiner(nonzero_loss_cutoff=1.3)(*batch) for module in (ours, theirs))
+    assert set(mined[0].tolist()) == set(expected[0].tolist())
+    assert len(rows(*mined[:2])) == len(mined[0])
+
+
+@pytest.mark.parametrize("references", [False, True])
+def test_semi_hard_takes_the_hardest_of_their_semihard_triplets(references):
+    batch = arguments(references)
+    triplets = theirs.TripletMarginMiner(10, "semihard")(*batch)
+    x, y = (torch.nn.functional.normalize(part) for part in (batch[0], batch[2 if references else 0]))
+    hardest = {}
+    for anchor, positive, negative in rows(*triplets):
+        distance = float((x[anchor] - y[negative]).norm())
+        hardest[anchor, positive] = min(hardest.get((anchor, positive), (9.0, -1)), (distance, negative))
+    expected = {(*pair, negative) for pair, (_, negative) in hardest.items()}
+    assert rows(*ours.SemiHardMiner()(*batch)) == expected
+
+
+@pytest.mark.parametrize("references", [False, True])
+def test_top_k_of_one_is_batch_hard_and_of_many_is_everything(references):
+    batch = arguments(references)
+    one, hard = ours.TopKMiner(1)(*batch), theirs.BatchEasyHardMiner("hard", "hard")(*batch)
+    assert rows(*hard[:2]) <= rows(*one[:2])
+    assert rows(*hard[2:]) <= rows(*one[2:])
+    every, both = ours.TopKMiner(60)(*batch), theirs.BatchEasyHardMiner("all", "all")(*batch)
+    assert rows(*every[:2]) == rows(*both[:2])
+    assert rows(*every[2:]) == rows(*both[2:])
+
+
+def test_a_distance_object_is_told_what_is_allowed():
+    from pytorch_metric_learning.distances import SNRDistance
+
+    with pytest.raises(ValueError, match=r"distance: SNRDistance\(\).* allowed are cosine, euclidean"):
+        ours.BatchHardMiner(distance=SNRDistance())
+
+
+@pytest.mark.parametrize("references", [False, True])
 @pytest.mark.parametrize("epsilon", [0.05, 0.3])
 def test_multi_similarity(epsilon, references):
     mined, expected = (module.MultiSimilarityMiner(epsilon)(*arguments(references)) for module in (ours, theirs))

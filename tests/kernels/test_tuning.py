@@ -4,8 +4,8 @@ import math
 
 import pytest
 from mlbench_kernels.autotune import autotune, candidates
+from mlbench_kernels.precision import PRECISIONS
 from mlbench_kernels.tuning import (
-    PRECISIONS,
     TABLE,
     VARIABLE,
     Tiling,
@@ -22,15 +22,9 @@ WIDE = Tiling(128, 256, 64, 8, 4)
 @pytest.mark.parametrize("precision", PRECISIONS)
 def test_every_shipped_tiling_fits_as_it_is_also_on_the_small_chips_of_its_family(capability, precision):
     known = max(arch for arch in TABLE if arch <= capability)
-    found = tuple(find_tiling(capability, precision, dimension, LIMITS[capability]) for dimension in (1, 1024))
-    assert found == TABLE[known][precision]
-
-
-@pytest.mark.parametrize("capability", TABLE)
-@pytest.mark.parametrize("precision", PRECISIONS)
-def test_a_rule_with_a_width_gets_small_tiles_for_every_dimension(capability, precision):
-    found = {find_tiling(capability, precision, dimension, LIMITS[capability], width=8) for dimension in (1, 1024)}
-    assert found == {TABLE[capability][precision][0]}
+    buckets = ((1, 0), (1024, 0), (1, 3), (1024, 3))
+    found = [find_tiling(capability, precision, dimension, LIMITS[capability], width) for dimension, width in buckets]
+    assert found == [*TABLE[known][precision], TABLE[known][precision][2]]
 
 
 @pytest.mark.parametrize(("unknown", "older"), [(87, 80), (103, 100), (121, 120), (999, 120)])
@@ -70,14 +64,14 @@ def test_autotune_keeps_the_fastest_and_only_for_its_bucket(tmp_path, monkeypatc
         measured[tiling] = 1.0 if tiling == wanted else math.inf if tiling.stages == 2 else 2.0
         return measured[tiling]
 
-    autotune(90, "tf32", 100, 227 << 10, measure, file)
-    autotune(80, "bf16", 999, 163 << 10, lambda tiling: tiling.warps, file)
+    autotune(90, "tf32", "D<=256", 227 << 10, measure, file)
+    autotune(80, "bf16", "wide", 163 << 10, lambda tiling: tiling.warps, file)
     assert set(TABLE[90]["tf32"]) <= set(measured)
     assert find_tiling(90, "tf32", 256, 227 << 10) == wanted
-    assert find_tiling(90, "tf32", 256, 227 << 10, width=8) == TABLE[90]["tf32"][0]
+    assert find_tiling(90, "tf32", 256, 227 << 10, width=8) == TABLE[90]["tf32"][2]
     assert find_tiling(90, "tf32", 257, 227 << 10) == TABLE[90]["tf32"][1]
     assert find_tiling(90, "tf32x3", 256, 227 << 10) == TABLE[90]["tf32x3"][0]
-    assert set(read_entries(file)) == {(90, "tf32", "D<=256"), (80, "bf16", "D>256")}
+    assert set(read_entries(file)) == {(90, "tf32", "D<=256"), (80, "bf16", "wide")}
     assert find_tiling(90, "tf32", 256, 20_000) == fit(wanted, "tf32", 20_000)
 
 
@@ -87,14 +81,14 @@ def test_autotune_measures_only_what_fits():
 
 def test_autotune_writes_nothing_when_nothing_runs(tmp_path):
     with pytest.raises(RuntimeError, match=r"none of \d+ tilings ran for bf16 on compute capability 9.0"):
-        autotune(90, "bf16", 128, 227 << 10, lambda tiling: math.inf, tmp_path / "tuning.json")
+        autotune(90, "bf16", "D>256", 227 << 10, lambda tiling: math.inf, tmp_path / "tuning.json")
     assert not list(tmp_path.iterdir())
 
 
 ENTRY = '{"sm_90 tf32 D<=256": {"rows": 64, "columns": 64, "dims": 32, "warps": 4, "stages": 3}}'
 BAD = {
     "no JSON": ("{", r"Expecting property name"),
-    "bucket": (ENTRY.replace("256", "300"), r"bucket: 'D<=300' is unknown; allowed are D<=256, D>256"),
+    "bucket": (ENTRY.replace("256", "300"), r"bucket: 'D<=300' is unknown; allowed are D<=256, D>256, wide"),
     "size": (ENTRY.replace('"rows": 64', '"rows": 63'), r"rows: 63; expected a power of two"),
     "name": (ENTRY.replace("rows", "lines"), r"lines"),
 }

@@ -1,12 +1,12 @@
 """Every built-in passes the conformance kit, apart from the failures that it declares and explains."""
 
-import mlbench_kernels.miners
 import numpy as np
 import pytest
 from PIL import Image
 
 from mlbench.registry import entries
 from mlbench.testing import check_component
+from mlbench.testing.kit import cases
 
 
 def names(kind):
@@ -38,8 +38,11 @@ def test_built_in_conforms(kind, name, arguments):
     check_component(kind, name, arguments(name), raise_on_failure=True)
 
 
-@pytest.mark.parametrize("name", ["BatchEasyHardMiner", "BatchHardMiner", "MultiSimilarityMiner", "TripletMarginMiner"])
-def test_a_fused_miner_is_held_to_its_counterpart_in_pytorch_metric_learning(name):
-    report = check_component("miners", getattr(mlbench_kernels.miners, name))
-    statuses = {check.name: check.status for check in report}
-    assert statuses.pop("reference-parity") == "passed" and set(statuses.values()) == {"passed"}
+@pytest.mark.parametrize(
+    ("kind", "name"),
+    [("losses", f"fused-{name}") for name in ("arcface", "cosface", "normalized-softmax", "proxy-anchor", "proxy-nca")]
+    + [("miners", f"fused-{name}") for name in ("batch-easy-hard", "batch-hard", "multi-similarity", "triplet-margin")],
+)
+def test_what_is_fused_is_held_to_its_counterpart_in_pytorch_metric_learning(kind, name):
+    (check,) = (case for case in cases(kind, name) if case.requirement.name == "reference-parity")
+    assert check.run().status == "passed"

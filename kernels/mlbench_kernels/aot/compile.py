@@ -18,11 +18,14 @@ from triton.runtime import driver
 from ..engine.layout import Layout
 from ..engine.problem import Problem
 from ..engine.triton import _stream, launch
+from ..precision import PRECISIONS
 from ..rules.beyond import Beyond
+from ..rules.distance_weighted import DistanceWeighted
 from ..rules.extreme import Extreme
+from ..rules.nearer import Nearer
 from ..rules.rule import Rule
 from ..rules.top_k import TopK
-from ..tuning import BUCKETS, PRECISIONS, Tiling, find_tiling
+from ..tuning import Tiling, find_tiling
 
 ARCHITECTURES = {80: 163 << 10, 90: 227 << 10, 100: 227 << 10, 120: 99 << 10}
 """Shared memory that one block may use, in bytes."""
@@ -34,6 +37,8 @@ RULES: dict[str, Rule] = {
     "nearest negative": Extreme("negatives"),
     "semi-hard negatives of 3 positives": Beyond("negatives", torch.zeros(_COUNT, 3)),
     "8 hardest negatives": TopK("negatives", 8),
+    "distance-weighted negatives of 3 positives": DistanceWeighted("negatives", _COUNT, 3, seed=0, dimension=256),
+    "negatives nearer than 6 thresholds": Nearer("negatives", torch.zeros(_COUNT, 6)),
 }
 """A representative of every Triton form in `rules`."""
 
@@ -53,7 +58,7 @@ class Job:
     @property
     def kernel(self) -> str:
         """The name of the kernel and its configuration."""
-        form = "square" if self.square else "rectangular"
+        form = "any form" if RULES[self.rule].pool == "negatives" else "square" if self.square else "rectangular"
         return f"{self.rule}, {form}, {self.precision}, {self.tiling}"
 
 
@@ -70,8 +75,10 @@ class Compiled:
 def shipped(arch: int, only: str = "") -> Iterator[Job]:
     """The configurations of the tuning table whose names contain `only`, each once."""
     jobs = dict.fromkeys(
-        Job(rule, square, precision, find_tiling(arch, precision, most or 512, ARCHITECTURES[arch], form.width), arch)
-        for (rule, form), square, precision, most in product(RULES.items(), (True, False), PRECISIONS, BUCKETS.values())
+        Job(rule, square, precision, find_tiling(arch, precision, dimension, ARCHITECTURES[arch], form.width), arch)
+        for rule, form in RULES.items()
+        for square in ((True,) if form.pool == "negatives" else (True, False))  # among negatives there is no self
+        for precision, dimension in product(PRECISIONS, (256, 512))
     )
     return (job for job in jobs if only in job.kernel)
 

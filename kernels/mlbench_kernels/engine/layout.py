@@ -23,6 +23,7 @@ class Layout:
         labels: `[N]`, int64, by position.
         reference_labels: `[M]`, int64, by position.
         sorted: whether positions follow the labels.
+        offset: `[N]`, int64, what an engine counts the positions of each anchor's references from.
     """
 
     def __init__(self, rule: Rule, problem: Problem) -> None:
@@ -31,21 +32,35 @@ class Layout:
         if self.sorted:
             references = problem.reference_order
             anchors = references if problem.square else LabelOrder.of(problem.labels)
-            self.start, count = references.spans(anchors.label)
-            self.stop = self.start + count
+            start, count = problem.positive_spans
+            self.start = start[anchors.index]
+            self.stop = self.start + count[anchors.index]
             self.index, self.reference_index = anchors.index, references.index
             self.labels, self.reference_labels = anchors.label, references.label
         else:
             self.labels, self.reference_labels = problem.labels.contiguous(), problem.reference_labels.contiguous()
             self.index = torch.arange(len(self.labels), device=device)
             self.reference_index = torch.arange(len(self.reference_labels), device=device)
+        self.offset = torch.zeros_like(self.index)
 
     def factors(self, problem: Problem, dtype: torch.dtype) -> tuple[Tensor, Tensor, Tensor, Tensor]:
         """`Problem.factors` by position."""
         x, y, a, b = problem.factors(dtype)
         if not self.sorted:
             return x, y, a, b
-        return x[self.index], y[self.reference_index], a[self.index], b[self.reference_index]
+        x, a = x.index_select(0, self.index), a[self.index]
+        return x, y.index_select(0, self.reference_index), a, b[self.reference_index]
+
+    def codes(self, problem: Problem) -> tuple[Tensor, Tensor]:
+        """Labels by position, int32 `[N]` and `[M]`: the index of the first reference of the label, -1 without any.
+
+        Where references come by label, so do their codes: far-off blocks have no code in common.
+        """
+        order = problem.reference_order
+        start, count = order.spans(self.labels)
+        code = order.index[start.clamp_max(len(order.index) - 1)].masked_fill_(count == 0, -1)
+        own = order.index[torch.searchsorted(order.label, self.reference_labels)]
+        return code.int(), own.int()
 
     def thresholds(self, rule: Rule, problem: Problem, dtype: torch.dtype) -> Tensor:
         """The rule's thresholds `[N, T]` in its unit, by position; `[N, 0]` without."""
@@ -72,7 +87,10 @@ class Layout:
         back = torch.empty_like(self.index)
         back[self.index] = torch.arange(len(back), device=back.device)
         named = (
-            torch.where(part < 0, part, self.reference_index[part.clamp_min(0)]) if kind == "index" else part
-            for kind, part in zip(rule.outputs, outputs, strict=True)
+            self._index_of(part) if kind == "index" else part for kind, part in zip(rule.outputs, outputs, strict=True)
         )
         return tuple(part[back] for part in named)
+
+    def _index_of(self, position: Tensor) -> Tensor:
+        offset = self.offset.view(-1, *[1] * (position.ndim - 1))
+        return torch.where(position < 0, position, self.reference_index[(position + offset).clamp_min(0)])

@@ -16,7 +16,7 @@ _ELEMENTS = 1 << 20  # of a tile
 def positive_pairs(problem: Problem) -> tuple[Tensor, Tensor, Tensor]:
     """All pairs of one label but an anchor with itself, `[P]` each: anchor, reference, number within the anchor."""
     order = problem.reference_order
-    start, count = order.spans(problem.labels)
+    start, count = problem.positive_spans
     anchor = torch.arange(len(count), device=count.device).repeat_interleave(count)
     number = torch.arange(len(anchor), device=count.device) - (count.cumsum(0) - count)[anchor]
     reference = order.index[start[anchor] + number]

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cached_property
 
@@ -13,7 +12,9 @@ from ..labels import LabelOrder
 
 DISTANCES = ("cosine", "euclidean", "squared-euclidean")
 
-_EXACT_ELEMENTS = 1 << 19  # of a block of rows in float64: 4 MiB
+# Of a block of rows in float64: on a CPU half a MiB, which stays in its cache and in the allocator's hands; elsewhere
+# every block costs a dozen launches.
+_EXACT_ELEMENTS_CPU, _EXACT_ELEMENTS = 1 << 16, 1 << 22
 
 
 @dataclass(frozen=True)
@@ -47,6 +48,11 @@ class Problem:
         return LabelOrder.of(self.reference_labels)
 
     @cached_property
+    def positive_spans(self) -> tuple[Tensor, Tensor]:
+        """Where the references of each anchor's label lie in `reference_order`: first position and number, `[N]`."""
+        return self.reference_order.spans(self.labels)
+
+    @cached_property
     def _factors(self) -> dict[torch.dtype, tuple[Tensor, Tensor, Tensor, Tensor]]:
         return {}
 
@@ -61,9 +67,13 @@ class Problem:
 
         The rows are moved towards 0 first: that changes no Euclidean distance, and keeps the rounding error
         proportional to the spread of the data instead of its offset.
+
+        Raises:
+            ValueError: squares of the rows overflow `dtype`.
         """
         x, y = self.anchors.to(dtype), self.references.to(dtype)
         if self.distance == "cosine":
+            _check_range(*(part.square().sum(dim=1) for part in ((y,) if self.square else (x, y))))
             y = torch.nn.functional.normalize(y)
             x = -(y if self.square else torch.nn.functional.normalize(x))
             return x, y, x.new_zeros(len(x)), y.new_zeros(len(y))
@@ -73,11 +83,11 @@ class Problem:
         step = torch.ldexp(torch.ones_like(mean[0]), torch.frexp((y - mean).abs().amax()).exponent)
         centre = (mean / step).round() * step
         y = y - centre
+        x = y if self.square else x - centre
         b = y.square().sum(dim=1)
-        if self.square:
-            return -2 * y, y, b, b
-        x = x - centre
-        return -2 * x, y, x.square().sum(dim=1), b
+        a = b if self.square else x.square().sum(dim=1)
+        _check_range(a, b)
+        return -2 * x, y, a, b
 
     def to_order(self, distance: Tensor) -> Tensor:
         """The order at which a pair has this distance; increasing."""
@@ -96,9 +106,10 @@ class Problem:
 
         NaN for the index -1.
         """
-        flat = index.reshape(len(index), -1)
-        row = torch.arange(len(index), device=index.device)[:, None].expand_as(flat)
-        return self.pair_distances(row.flatten(), flat.flatten(), dtype).view(index.shape)
+        size = max(1, self._exact_rows // max(1, index[0].numel()))
+        parts = zip(self.anchors.split(size), index.reshape(len(index), -1).split(size), strict=True)
+        found = [self._exact(x[:, None], part).to(dtype or self.dtype) for x, part in parts]
+        return torch.cat(found).view(index.shape).masked_fill_(index < 0, torch.nan)
 
     def pair_distances(self, anchor: Tensor, reference: Tensor, dtype: torch.dtype | None = None) -> Tensor:
         """Distances `[P]` of the pairs `(anchor, reference)`, from differences in float64; NaN for the index -1.
@@ -106,19 +117,31 @@ class Problem:
         They come in the problem's dtype. As thresholds they are wanted in float64: a root that is rounded to float32
         and squared again is no longer equal to the distance that it came from.
         """
-        dtype = dtype or self.dtype
-        parts = [self._exact(*part).to(dtype) for part in self._parts(anchor, reference)]
-        result = torch.cat(parts) if parts else self.anchors.new_zeros(0, dtype=dtype)
-        return result.masked_fill_(reference < 0, torch.nan)
+        parts = zip(anchor.split(self._exact_rows), reference.split(self._exact_rows), strict=True)
+        found = [self._exact(self.anchors.index_select(0, row), part).to(dtype or self.dtype) for row, part in parts]
+        return torch.cat(found).masked_fill_(reference < 0, torch.nan)
 
-    def _parts(self, anchor: Tensor, reference: Tensor) -> Iterator[tuple[Tensor, Tensor]]:
-        size = max(1, _EXACT_ELEMENTS // self.anchors.shape[1])
-        yield from zip(anchor.split(size), reference.split(size), strict=True)
+    @property
+    def _exact_rows(self) -> int:
+        elements = _EXACT_ELEMENTS if self.anchors.is_cuda else _EXACT_ELEMENTS_CPU
+        return max(1, elements // self.anchors.shape[1])
 
-    def _exact(self, anchor: Tensor, reference: Tensor) -> Tensor:
-        x, y = self.anchors[anchor].double(), self.references[reference.clamp_min(0)].double()
+    def _exact(self, x: Tensor, index: Tensor) -> Tensor:
+        """Distances between `x` and the references `index`, in the shape of `index`; `x` `[.., D]` broadcasts."""
+        x, y = x.double(), self.references.index_select(0, index.flatten().clamp_min(0)).double()
+        y = y.view(*index.shape, x.shape[-1])
         if self.distance == "cosine":
-            result = 1 - torch.nn.functional.cosine_similarity(x, y)
+            norms = torch.linalg.vector_norm(x, dim=-1) * torch.linalg.vector_norm(y, dim=-1)
+            result: Tensor = 1 - (x * y).sum(dim=-1) / norms.clamp_min(torch.finfo(torch.float64).tiny)
         else:
-            result = (x - y).square().sum(dim=1)
+            result = (x - y).square_().sum(dim=-1)
         return result.sqrt() if self.distance == "euclidean" else result
+
+
+def _check_range(*squares: Tensor) -> None:
+    """Raise `ValueError` where squared norms `[N]` are so large that a squared distance may overflow."""
+    if not all(bool((4 * part.amax()).isfinite()) for part in squares):
+        raise ValueError(
+            f"embeddings: their squared norms overflow {squares[0].dtype}; scale them down, or compute in float64 "
+            "(float64 embeddings, or backend 'reference')"
+        )

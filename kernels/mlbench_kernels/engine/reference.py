@@ -21,7 +21,7 @@ def run_reference(rule: Rule, problem: Problem) -> tuple[Tensor, ...]:
         distance = distance.sqrt()
     rows, columns = (torch.arange(size, device=x.device) for size in distance.shape)
     thresholds = distance[:, :0] if rule.thresholds is None else rule.thresholds.double()
-    tile = Tile(distance.masked_fill(~_pool(rule, problem), rule.absent), 0, rows, columns, thresholds)
+    tile = Tile(distance.masked_fill(~_pool(rule, problem), rule.absent), 0, rows, columns[None], thresholds)
     return rule.finish(rule.update(rule.init(len(x), torch.float64, x.device), tile))
 
 

@@ -7,6 +7,7 @@ from torch import Tensor, nn
 from ..checks import check_choice
 from ..engine import DISTANCES
 from ..mining import batch_hard
+from ..precision import check_precision
 
 
 class BatchHardMiner(nn.Module):
@@ -17,7 +18,7 @@ class BatchHardMiner(nn.Module):
 
     Args:
         distance: "cosine", "euclidean" or "squared-euclidean".
-        backend: as for `mlbench_kernels.batch_hard`.
+        backend, precision: as for `mlbench_kernels.batch_hard`.
 
     >>> import torch
     >>> miner = BatchHardMiner()
@@ -26,11 +27,13 @@ class BatchHardMiner(nn.Module):
     (tensor([0, 1]), tensor([1, 0]), tensor([2, 2]))
     """
 
-    def __init__(self, distance: str = "cosine", backend: str = "auto") -> None:
+    def __init__(self, distance: str = "cosine", backend: str = "auto", precision: str = "auto") -> None:
         super().__init__()
         check_choice("distance", distance, DISTANCES)
+        check_precision(precision)
         self.distance = distance
         self.backend = backend
+        self.precision = precision
 
     def forward(
         self, embeddings: Tensor, labels: Tensor, ref_emb: Tensor | None = None, ref_labels: Tensor | None = None
@@ -46,6 +49,14 @@ class BatchHardMiner(nn.Module):
         Returns:
             Indices of anchors, positives and negatives, `[T]` each.
         """
-        found = batch_hard(embeddings, labels, ref_emb, ref_labels, distance=self.distance, backend=self.backend)
+        found = batch_hard(
+            embeddings,
+            labels,
+            ref_emb,
+            ref_labels,
+            distance=self.distance,
+            backend=self.backend,
+            precision=self.precision,
+        )
         anchor = ((found.positive_index >= 0) & (found.negative_index >= 0)).nonzero().flatten()
         return anchor, found.positive_index[anchor], found.negative_index[anchor]

@@ -8,6 +8,7 @@ from torch.nn.functional import normalize
 from ..checks import check_choice
 from ..engine.pairs import triplets_between
 from ..mining.arguments import check_arguments, make_problem
+from ..usage import note_backend
 
 _INFINITE = float("inf")
 
@@ -52,4 +53,5 @@ class TripletMarginMiner(nn.Module):
         problem = make_problem(
             normalize(checked.anchors), checked.labels, references, checked.reference_labels, "euclidean"
         )
+        note_backend("TripletMarginMiner", "blocked")
         return triplets_between(problem, self.low, self.high)

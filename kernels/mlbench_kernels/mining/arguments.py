@@ -2,19 +2,35 @@
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from typing import NamedTuple, TypedDict
 
 from torch import Tensor
 
 from ..checks import check_choice, check_finite, check_labels, check_matrix, check_references
 from ..dispatch import choose_backend
 from ..engine import DISTANCES, Problem
+from ..precision import choose_precision
 
 BACKENDS = ("triton", "blocked", "reference")
 
 
+class Options(TypedDict, total=False):
+    """Keywords of every mining function.
+
+    Attributes:
+        distance: "cosine" (1 - cosine; a zero row has cosine 0), "euclidean" or "squared-euclidean"; default "cosine".
+        backend: "triton" (CUDA), "blocked" (any device), "reference" (dense float64), or "auto", the default.
+        precision: how the backend "triton" multiplies float32: "ieee", "tf32x3", "bf16x3", "tf32", "bf16", or "auto",
+            the default; see `mlbench_kernels.precision`. The others compute in real float32, which is "ieee".
+    """
+
+    distance: str
+    backend: str
+    precision: str
+
+
 class Arguments(NamedTuple):
-    """The arguments of a mining operator, in the order of its signature.
+    """The arguments that all mining operators begin with.
 
     Attributes:
         anchors: `[N, D]`, detached.
@@ -23,6 +39,7 @@ class Arguments(NamedTuple):
         reference_labels: `[M]`, int64, or None.
         distance: one of `DISTANCES`.
         backend: the backend to run.
+        precision: the mode in which it multiplies.
     """
 
     anchors: Tensor
@@ -31,6 +48,7 @@ class Arguments(NamedTuple):
     reference_labels: Tensor | None
     distance: str
     backend: str
+    precision: str
 
 
 def check_arguments(
@@ -38,10 +56,11 @@ def check_arguments(
     labels: Tensor,
     references: Tensor | None,
     reference_labels: Tensor | None,
-    distance: str,
-    backend: str,
+    distance: str = "cosine",
+    backend: str = "auto",
+    precision: str = "auto",
 ) -> Arguments:
-    """Check everything but the values, and choose the backend; nothing here stops a graph from being traced.
+    """Check everything but the values, choose backend and mode; nothing here stops a graph from being traced.
 
     Raises:
         ValueError: for arguments that do not fit.
@@ -51,13 +70,15 @@ def check_arguments(
     check_matrix("anchors", anchors)
     check_labels("labels", labels, "anchors", anchors)
     check_references("anchors", anchors, references, reference_labels)
+    backend = choose_backend(backend, BACKENDS, anchors)
     return Arguments(
         anchors.detach(),
         labels.long(),
         None if references is None else references.detach(),
         None if reference_labels is None else reference_labels.long(),
         distance,
-        choose_backend(backend, BACKENDS, anchors),
+        backend,
+        choose_precision(precision, backend, anchors),
     )
 
 

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Unpack
 
-import torch
 from torch import Tensor
 
-from ..engine import run_rule
-from ..operators import fake, operator
-from ..rules.extreme import Extreme
-from .arguments import check_arguments, make_problem
+from ..operators import fake
+from .arguments import Options, check_arguments
+from .certify import extreme
+from .search import Search, empty_picks, mining_operator
 
 
 @dataclass(frozen=True)
@@ -23,6 +23,7 @@ class BatchHard:
         negative_index: `[N]`, int64, nearest reference of another label; -1 where there is none.
         negative_distance: `[N]`, its distance; NaN where there is none.
         backend: the backend that ran.
+        precision: the mode in which it multiplied.
     """
 
     positive_index: Tensor
@@ -30,29 +31,20 @@ class BatchHard:
     negative_index: Tensor
     negative_distance: Tensor
     backend: str
+    precision: str
 
 
-@operator("batch_hard")
-def batch_hard_op(
-    anchors: Tensor,
-    labels: Tensor,
-    references: Tensor | None,
-    reference_labels: Tensor | None,
-    distance: str,
-    backend: str,
-) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+@mining_operator("batch_hard")
+def batch_hard_op(search: Search, certified: bool = False) -> tuple[Tensor, Tensor, Tensor, Tensor]:
     """Index and distance of the farthest positive and of the nearest negative."""
-    problem = make_problem(anchors, labels, references, reference_labels, distance)
-    (positive,) = run_rule(Extreme("positives", farthest=True), problem, backend)
-    (negative,) = run_rule(Extreme("negatives"), problem, backend)
-    return positive, problem.distances(positive), negative, problem.distances(negative)
+    positive = extreme(search, "positives", True, certified)
+    negative = extreme(search, "negatives", False, certified)
+    return positive, search.problem.distances(positive), negative, search.problem.distances(negative)
 
 
 @fake("batch_hard")
-def _(anchors, labels, references, reference_labels, distance, backend):  # type: ignore[no-untyped-def]
-    dtype = torch.promote_types(anchors.dtype, torch.float32)
-    index, value = labels.new_empty(len(labels)), anchors.new_empty(len(labels), dtype=dtype)
-    return index, value, torch.empty_like(index), torch.empty_like(value)
+def _(anchors, *_):  # type: ignore[no-untyped-def]
+    return *empty_picks(anchors, len(anchors)), *empty_picks(anchors, len(anchors))
 
 
 def batch_hard(
@@ -61,8 +53,8 @@ def batch_hard(
     references: Tensor | None = None,
     reference_labels: Tensor | None = None,
     *,
-    distance: str = "cosine",
-    backend: str = "auto",
+    certified: bool = False,
+    **options: Unpack[Options],
 ) -> BatchHard:
     """Find the farthest positive and the nearest negative of every anchor (Hermans et al., 2017).
 
@@ -75,18 +67,20 @@ def batch_hard(
         labels: `[N]`, integers.
         references: `[M, D]`, or None for the square form.
         reference_labels: `[M]`, integers.
-        distance: "cosine" (1 - cosine; a zero row has cosine 0), "euclidean" or "squared-euclidean".
-        backend: "triton" (CUDA), "blocked" (any device), "reference" (dense float64), or "auto".
+        certified: prove that each pick is that of float64, or find that; see `mining.certify`.
+        **options: `distance` ("cosine", "euclidean", "squared-euclidean"), `backend` ("auto", "triton", "blocked",
+            "reference") and `precision` ("auto", "ieee", "tf32x3", "bf16x3", "tf32", "bf16"); see `mining.Options`.
 
     Raises:
         ValueError: for arguments that do not fit.
         RuntimeError: for a backend that cannot run here.
 
+    >>> import torch
     >>> embeddings = torch.tensor([[1.0, 0.0], [0.8, 0.6], [0.0, 1.0], [-1.0, 0.0]])
     >>> hardest = batch_hard(embeddings, torch.tensor([0, 0, 1, 2]))
     >>> hardest.positive_index.tolist(), hardest.negative_index.tolist()
     ([1, 0, -1, -1], [2, 2, 1, 2])
     """
-    checked = check_arguments(anchors, labels, references, reference_labels, distance, backend)
-    positive, far, negative, near = batch_hard_op(*checked)
-    return BatchHard(positive, far, negative, near, checked.backend)
+    checked = check_arguments(anchors, labels, references, reference_labels, **options)
+    positive, far, negative, near = batch_hard_op(*checked, certified)
+    return BatchHard(positive, far, negative, near, checked.backend, checked.precision)

@@ -3,15 +3,14 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Literal, cast
+from typing import Unpack
 
-import torch
 from torch import Tensor
 
-from ..engine import run_rule
-from ..operators import fake, operator
-from ..rules.extreme import Extreme
-from .arguments import Arguments, check_arguments, make_problem
+from ..operators import fake
+from .arguments import Arguments, Options, check_arguments
+from .certify import extreme
+from .search import Search, empty_picks, mining_operator
 
 
 @dataclass(frozen=True)
@@ -22,40 +21,30 @@ class Mined:
         index: `[N]`, int64; -1 where there is none.
         distance: `[N]`, computed anew from differences in float64, without gradient; NaN where there is none.
         backend: the backend that ran.
+        precision: the mode in which it multiplied.
     """
 
     index: Tensor
     distance: Tensor
     backend: str
+    precision: str
 
 
-@operator("extreme")
-def extreme_op(
-    anchors: Tensor,
-    labels: Tensor,
-    references: Tensor | None,
-    reference_labels: Tensor | None,
-    distance: str,
-    backend: str,
-    pool: str,
-    farthest: bool,
-) -> tuple[Tensor, Tensor]:
+@mining_operator("extreme")
+def extreme_op(search: Search, pool: str, farthest: bool, certified: bool = False) -> tuple[Tensor, Tensor]:
     """Index and distance of the nearest or farthest of "positives" or "negatives"."""
-    problem = make_problem(anchors, labels, references, reference_labels, distance)
-    rule = Extreme(cast(Literal["positives", "negatives"], pool), farthest)
-    (index,) = run_rule(rule, problem, backend)
-    return index, problem.distances(index)
+    index = extreme(search, pool, farthest, certified)
+    return index, search.problem.distances(index)
 
 
 @fake("extreme")
-def _(anchors, labels, references, reference_labels, distance, backend, pool, farthest):  # type: ignore[no-untyped-def]
-    dtype = torch.promote_types(anchors.dtype, torch.float32)
-    return labels.new_empty(len(labels)), anchors.new_empty(len(labels), dtype=dtype)
+def _(anchors, *_):  # type: ignore[no-untyped-def]
+    return empty_picks(anchors, len(anchors))
 
 
-def _mined(checked: Arguments, pool: str, farthest: bool) -> Mined:
-    index, value = extreme_op(*checked, pool, farthest)
-    return Mined(index, value, checked.backend)
+def _mined(checked: Arguments, pool: str, farthest: bool, certified: bool) -> Mined:
+    index, value = extreme_op(*checked, pool, farthest, certified)
+    return Mined(index, value, checked.backend, checked.precision)
 
 
 def hard_positives(
@@ -64,17 +53,18 @@ def hard_positives(
     references: Tensor | None = None,
     reference_labels: Tensor | None = None,
     *,
-    distance: str = "cosine",
-    backend: str = "auto",
+    certified: bool = False,
+    **options: Unpack[Options],
 ) -> Mined:
     """The farthest reference of each anchor's label; arguments and errors as for `batch_hard`.
 
+    >>> import torch
     >>> embeddings = torch.tensor([[1.0, 0.0], [0.8, 0.6], [0.0, 1.0], [-1.0, 0.0]])
     >>> hard_positives(embeddings, torch.tensor([0, 0, 0, 1])).index.tolist()
     [2, 2, 0, -1]
     """
-    checked = check_arguments(anchors, labels, references, reference_labels, distance, backend)
-    return _mined(checked, "positives", farthest=True)
+    checked = check_arguments(anchors, labels, references, reference_labels, **options)
+    return _mined(checked, "positives", True, certified)
 
 
 def easy_positives(
@@ -83,17 +73,18 @@ def easy_positives(
     references: Tensor | None = None,
     reference_labels: Tensor | None = None,
     *,
-    distance: str = "cosine",
-    backend: str = "auto",
+    certified: bool = False,
+    **options: Unpack[Options],
 ) -> Mined:
     """The nearest reference of each anchor's label; arguments and errors as for `batch_hard`.
 
+    >>> import torch
     >>> embeddings = torch.tensor([[1.0, 0.0], [0.8, 0.6], [0.0, 1.0], [-1.0, 0.0]])
     >>> easy_positives(embeddings, torch.tensor([0, 0, 0, 1])).index.tolist()
     [1, 0, 1, -1]
     """
-    checked = check_arguments(anchors, labels, references, reference_labels, distance, backend)
-    return _mined(checked, "positives", farthest=False)
+    checked = check_arguments(anchors, labels, references, reference_labels, **options)
+    return _mined(checked, "positives", False, certified)
 
 
 def hard_negatives(
@@ -102,17 +93,18 @@ def hard_negatives(
     references: Tensor | None = None,
     reference_labels: Tensor | None = None,
     *,
-    distance: str = "cosine",
-    backend: str = "auto",
+    certified: bool = False,
+    **options: Unpack[Options],
 ) -> Mined:
     """The nearest reference of another label; arguments and errors as for `batch_hard`.
 
+    >>> import torch
     >>> embeddings = torch.tensor([[1.0, 0.0], [0.8, 0.6], [0.0, 1.0], [-1.0, 0.0]])
     >>> hard_negatives(embeddings, torch.tensor([0, 0, 1, 1])).index.tolist()
     [2, 2, 1, 1]
     """
-    checked = check_arguments(anchors, labels, references, reference_labels, distance, backend)
-    return _mined(checked, "negatives", farthest=False)
+    checked = check_arguments(anchors, labels, references, reference_labels, **options)
+    return _mined(checked, "negatives", False, certified)
 
 
 def easy_negatives(
@@ -121,14 +113,15 @@ def easy_negatives(
     references: Tensor | None = None,
     reference_labels: Tensor | None = None,
     *,
-    distance: str = "cosine",
-    backend: str = "auto",
+    certified: bool = False,
+    **options: Unpack[Options],
 ) -> Mined:
     """The farthest reference of another label; arguments and errors as for `batch_hard`.
 
+    >>> import torch
     >>> embeddings = torch.tensor([[1.0, 0.0], [0.8, 0.6], [0.0, 1.0], [-1.0, 0.0]])
     >>> easy_negatives(embeddings, torch.tensor([0, 0, 1, 1])).index.tolist()
     [3, 3, 0, 0]
     """
-    checked = check_arguments(anchors, labels, references, reference_labels, distance, backend)
-    return _mined(checked, "negatives", farthest=True)
+    checked = check_arguments(anchors, labels, references, reference_labels, **options)
+    return _mined(checked, "negatives", True, certified)

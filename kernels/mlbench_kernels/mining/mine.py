@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from typing import Unpack
+
 from torch import Tensor
 
 from ..checks import check_rule
-from ..engine import run_rule
 from ..rules.rule import Rule
-from .arguments import check_arguments, make_problem
+from .arguments import Options, check_arguments
+from .search import Search
 
 
 def mine(
@@ -16,9 +18,7 @@ def mine(
     labels: Tensor,
     references: Tensor | None = None,
     reference_labels: Tensor | None = None,
-    *,
-    distance: str = "cosine",
-    backend: str = "auto",
+    **options: Unpack[Options],
 ) -> tuple[Tensor, ...]:
     """Run `rule` on every anchor.
 
@@ -28,8 +28,7 @@ def mine(
         labels: `[N]`, integers.
         references: `[M, D]`, or None: the anchors are mined among themselves, none with itself.
         reference_labels: `[M]`, integers.
-        distance: "cosine" (1 - cosine; a zero row has cosine 0), "euclidean" or "squared-euclidean".
-        backend: "triton" (CUDA), "blocked" (any device), "reference" (dense float64), or "auto".
+        **options: as for `batch_hard`.
 
     Returns:
         The rule's outputs, `[N]` or `[N, width]` each, without gradients.
@@ -44,6 +43,6 @@ def mine(
     >>> mine(Extreme("negatives"), embeddings, torch.tensor([0, 0, 1]))
     (tensor([2, 2, 1]),)
     """
-    checked = check_arguments(anchors, labels, references, reference_labels, distance, backend)
+    checked = check_arguments(anchors, labels, references, reference_labels, **options)
     check_rule(rule, checked.anchors)
-    return run_rule(rule, make_problem(*checked[:5]), checked.backend)
+    return Search.of(checked).run(rule)

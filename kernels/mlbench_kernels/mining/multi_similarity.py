@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Unpack
 
 import torch
 from torch import Tensor
 
-from ..engine import run_rule
 from ..engine.pairs import negative_pairs_below, positive_pairs
-from ..operators import fake, operator
+from ..operators import fake
 from ..rules.extreme import Extreme
-from .arguments import check_arguments, make_problem
+from .arguments import Options, check_arguments
+from .search import Search, mining_operator
 
 
 @dataclass(frozen=True)
@@ -24,6 +25,7 @@ class MultiSimilarity:
         negative_anchor: `[Q]`, int64.
         negative: `[Q]`, int64, its negatives, ascending for each anchor.
         backend: the backend that found the thresholds; pairs are listed in blocks by plain torch.
+        precision: the mode in which it multiplied.
     """
 
     positive_anchor: Tensor
@@ -31,22 +33,15 @@ class MultiSimilarity:
     negative_anchor: Tensor
     negative: Tensor
     backend: str
+    precision: str
 
 
-@operator("multi_similarity")
-def multi_similarity_op(
-    anchors: Tensor,
-    labels: Tensor,
-    references: Tensor | None,
-    reference_labels: Tensor | None,
-    distance: str,
-    backend: str,
-    epsilon: float,
-) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+@mining_operator("multi_similarity")
+def multi_similarity_op(search: Search, epsilon: float) -> tuple[Tensor, Tensor, Tensor, Tensor]:
     """Anchors and positives of the hard positive pairs, anchors and negatives of the hard negative pairs."""
-    problem = make_problem(anchors, labels, references, reference_labels, distance)
-    (farthest,) = run_rule(Extreme("positives", farthest=True), problem, backend)
-    (nearest,) = run_rule(Extreme("negatives"), problem, backend)
+    problem = search.problem
+    (farthest,) = search.run(Extreme("positives", farthest=True))
+    (nearest,) = search.run(Extreme("negatives"))
     anchor, positive, _ = positive_pairs(problem)
     # NaN, where there is no opposite pair, makes no pair hard.
     hard = problem.pair_distances(anchor, positive) > problem.distances(nearest)[anchor] - epsilon
@@ -54,12 +49,9 @@ def multi_similarity_op(
 
 
 @fake("multi_similarity")
-def _(anchors, labels, references, reference_labels, distance, backend, epsilon):  # type: ignore[no-untyped-def]
+def _(anchors, labels, *_):  # type: ignore[no-untyped-def]
     positives, negatives = (torch.library.get_ctx().new_dynamic_size() for _ in range(2))
-    return (
-        labels.new_empty(positives), labels.new_empty(positives),
-        labels.new_empty(negatives), labels.new_empty(negatives),
-    )  # fmt: skip
+    return tuple(labels.new_empty(pairs) for pairs in (positives, positives, negatives, negatives))
 
 
 def multi_similarity(
@@ -69,8 +61,7 @@ def multi_similarity(
     reference_labels: Tensor | None = None,
     *,
     epsilon: float = 0.1,
-    distance: str = "cosine",
-    backend: str = "auto",
+    **options: Unpack[Options],
 ) -> MultiSimilarity:
     """Hard pairs of Wang et al., "Multi-Similarity Loss with General Pair Weighting", 2019, equations 4 and 5.
 
@@ -82,6 +73,6 @@ def multi_similarity(
     >>> mined.positive_anchor.tolist(), mined.negative_anchor.tolist(), mined.negative.tolist()
     ([0, 1], [0, 1, 1], [2, 2, 3])
     """
-    checked = check_arguments(anchors, labels, references, reference_labels, distance, backend)
+    checked = check_arguments(anchors, labels, references, reference_labels, **options)
     first, positive, second, negative = multi_similarity_op(*checked, float(epsilon))
-    return MultiSimilarity(first, positive, second, negative, checked.backend)
+    return MultiSimilarity(first, positive, second, negative, checked.backend, checked.precision)

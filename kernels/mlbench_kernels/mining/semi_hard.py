@@ -2,18 +2,18 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from typing import Unpack
 
 import torch
 from torch import Tensor
 
 from ..checks import check_choice
-from ..engine import Problem, run_rule
 from ..engine.pairs import positive_pairs
-from ..operators import fake, operator
-from ..rules.beyond import Beyond
-from ..rules.extreme import Extreme
-from .arguments import check_arguments, make_problem
+from ..operators import fake
+from .arguments import Options, check_arguments
+from .certify import beyond, extreme
+from .search import Search, empty_picks, mining_operator
 
 FALLBACKS = ("none", "nearest", "farthest")
 
@@ -29,6 +29,7 @@ class SemiHard:
         positive_distance: `[P]`, computed from differences in float64, without gradient.
         negative_distance: `[P]`, likewise; NaN where no negative fits.
         backend: the backend that ran.
+        precision: the mode in which it multiplied.
     """
 
     anchor: Tensor
@@ -37,55 +38,45 @@ class SemiHard:
     positive_distance: Tensor
     negative_distance: Tensor
     backend: str
+    precision: str
 
 
-@operator("semi_hard")
+@mining_operator("semi_hard")
 def semi_hard_op(
-    anchors: Tensor,
-    labels: Tensor,
-    references: Tensor | None,
-    reference_labels: Tensor | None,
-    distance: str,
-    backend: str,
-    margin: float,
-    fallback: str,
+    search: Search, margin: float, fallback: str, certified: bool = False
 ) -> tuple[Tensor, Tensor, Tensor, Tensor, Tensor]:
     """Anchor, positive, negative, and the distances of the two pairs."""
-    problem = make_problem(anchors, labels, references, reference_labels, distance)
+    problem = search.problem
     anchor, positive, number = positive_pairs(problem)
     positive_distance = problem.pair_distances(anchor, positive, torch.float64)
     negative = torch.full_like(anchor, -1)
     if len(anchor):
-        limits = positive_distance.new_full((len(labels), int(number.max()) + 1), torch.nan)
+        limits = positive_distance.new_full((len(problem.labels), int(number.max()) + 1), torch.nan)
         limits[anchor, number] = positive_distance
-        (beyond,) = run_rule(Beyond("negatives", limits), problem, backend)
-        negative = beyond[anchor, number]
+        negative = beyond(search, limits, certified)[anchor, number]
     outside = problem.pair_distances(anchor, negative, torch.float64) > positive_distance + margin
     negative = negative.masked_fill(outside, -1)
     if fallback != "none":
-        negative = _fall_back(problem, backend, fallback, anchor, negative)
+        negative = _fall_back(search, fallback, anchor, negative, certified)
     return anchor, positive, negative, positive_distance.to(problem.dtype), problem.pair_distances(anchor, negative)
 
 
 @fake("semi_hard")
-def _(anchors, labels, references, reference_labels, distance, backend, margin, fallback):  # type: ignore[no-untyped-def]
+def _(anchors, *_):  # type: ignore[no-untyped-def]
     pairs = torch.library.get_ctx().new_dynamic_size()
-    dtype = torch.promote_types(anchors.dtype, torch.float32)
-    index = [labels.new_empty(pairs) for _ in range(3)]
-    return *index, anchors.new_empty(pairs, dtype=dtype), anchors.new_empty(pairs, dtype=dtype)
+    anchor, near = empty_picks(anchors, pairs)
+    return anchor, torch.empty_like(anchor), torch.empty_like(anchor), near, torch.empty_like(near)
 
 
-def _fall_back(problem: Problem, backend: str, fallback: str, anchor: Tensor, negative: Tensor) -> Tensor:
+def _fall_back(search: Search, fallback: str, anchor: Tensor, negative: Tensor, certified: bool) -> Tensor:
     """Fill in the nearest or farthest negative of the anchors whose pairs have none."""
     lost = (negative < 0).nonzero().flatten()
     if not len(lost):
         return negative
     needy, place = anchor[lost].unique(return_inverse=True)
-    part = Problem(
-        problem.anchors[needy], problem.labels[needy], problem.references, problem.reference_labels, False,
-        problem.distance,
-    )  # fmt: skip
-    (other,) = run_rule(Extreme("negatives", fallback == "farthest"), part, backend)
+    problem = search.problem
+    part = replace(problem, anchors=problem.anchors[needy], labels=problem.labels[needy], square=False)
+    other = extreme(replace(search, problem=part), "negatives", fallback == "farthest", certified)
     return negative.index_put((lost,), other[place])
 
 
@@ -97,8 +88,8 @@ def semi_hard(
     *,
     margin: float = float("inf"),
     fallback: str = "none",
-    distance: str = "cosine",
-    backend: str = "auto",
+    certified: bool = False,
+    **options: Unpack[Options],
 ) -> SemiHard:
     """FaceNet's semi-hard negatives (Schroff, Kalenichenko and Philbin, 2015), one for every anchor-positive pair.
 
@@ -109,8 +100,8 @@ def semi_hard(
         reference_labels: `[M]`, integers.
         margin: how much farther than the positive the negative may be at most.
         fallback: what stands in where no negative fits: "none", the "nearest" negative or the "farthest" one.
-        distance: as for `batch_hard`.
-        backend: as for `batch_hard`.
+        certified: as for `batch_hard`.
+        **options: as for `batch_hard`.
 
     Raises:
         ValueError: for arguments that do not fit.
@@ -124,6 +115,6 @@ def semi_hard(
     check_choice("fallback", fallback, FALLBACKS)
     if not margin > 0:
         raise ValueError(f"margin: {margin!r}; expected a positive number")
-    checked = check_arguments(anchors, labels, references, reference_labels, distance, backend)
-    anchor, positive, negative, near, far = semi_hard_op(*checked, float(margin), fallback)
-    return SemiHard(anchor, positive, negative, near, far, checked.backend)
+    checked = check_arguments(anchors, labels, references, reference_labels, **options)
+    anchor, positive, negative, near, far = semi_hard_op(*checked, float(margin), fallback, certified)
+    return SemiHard(anchor, positive, negative, near, far, checked.backend, checked.precision)

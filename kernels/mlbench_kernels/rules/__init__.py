@@ -6,8 +6,10 @@ brings the tiles, and only the pairs that the rule asked for.
 """
 
 from .beyond import Beyond
+from .distance_weighted import DistanceWeighted
 from .extreme import Extreme
+from .nearer import Nearer
 from .rule import BaseRule, Rule, State, Tile
 from .top_k import TopK
 
-__all__ = ["BaseRule", "Beyond", "Extreme", "Rule", "State", "Tile", "TopK"]
+__all__ = ["BaseRule", "Beyond", "DistanceWeighted", "Extreme", "Nearer", "Rule", "State", "Tile", "TopK"]

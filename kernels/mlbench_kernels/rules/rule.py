@@ -20,9 +20,9 @@ class Tile:
 
     Attributes:
         distance: `[B, C]`, in the unit of the rule; pairs outside the rule's pool hold its `absent`. Read only.
-        first: position of the first reference; the reference of column c is `first + c`.
+        first: position of the first column; that of column c is `first + c`.
         rows: `[B]`, int64, indices of the anchors in what the caller gave.
-        columns: `[C]`, int64, indices of the references in what the caller gave.
+        columns: `[1, C]` or `[B, C]`, int64, indices of the references in what the caller gave.
         thresholds: `[B, T]`, the rule's thresholds for these anchors, in the unit of `distance`; `[B, 0]` without.
     """
 
@@ -50,7 +50,10 @@ class Rule(Protocol):
     """The unit of `Tile.distance`. True: the caller's distance. False: cheaper, an increasing function of it."""
 
     thresholds: Tensor | None
-    """`[N, T]`, distances in the caller's unit that an anchor's pairs are compared with."""
+    """`[N, T]`, distances in the caller's unit that an anchor's pairs are compared with.
+
+    With `needs_distance` they arrive as they are, so that they may be any numbers that belong to an anchor.
+    """
 
     width: int
     """Columns of each output `[N, width]`; 0 for `[N]`."""

@@ -21,6 +21,10 @@ if TYPE_CHECKING:
     from mlbench.api.hashing import digest as digest
     from mlbench.api.info import API_VERSIONS as API_VERSIONS
     from mlbench.api.info import ComponentInfo as ComponentInfo
+    from mlbench.api.metric import Metric as Metric
+    from mlbench.api.sampler import GroupedBatch as GroupedBatch
+    from mlbench.api.sampler import RefreshedSampler as RefreshedSampler
+    from mlbench.api.sampler import Sampler as Sampler
     from mlbench.api.space import Categorical as Categorical
     from mlbench.api.space import Dimension as Dimension
     from mlbench.api.space import Float as Float
@@ -37,6 +41,8 @@ __getattr__, __dir__ = lazy_exports(
         "errors": ("ConfigError", "DataError", "MlbenchError", "PluginError", "StoreError", "UnknownNameError"),
         "hashing": ("digest",),
         "info": ("API_VERSIONS", "ComponentInfo"),
+        "metric": ("Metric",),
+        "sampler": ("GroupedBatch", "RefreshedSampler", "Sampler"),
         "space": ("Categorical", "Dimension", "Float", "Int", "Space"),
         "table": ("table_dataset",),
         "trunk": ("Trunk",),

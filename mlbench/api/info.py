@@ -33,8 +33,9 @@ class ComponentInfo:
         version: Behaviour version: raise it when the same configuration starts to give other numbers. It enters the
             identity of every run that uses the component.
         space: Search space of its constructor's arguments.
-        needs: What must be there for it to run: ``"second_view"`` (another augmentation of every sample arrives as
-            ``ref_emb``) is understood today.
+        needs: What must be there for it to run. A loss may need ``"second_view"`` (another augmentation of every sample
+            arrives as ``ref_emb``) and ``"groups"`` (the sampler's groups arrive as ``groups``, ``[N]`` int64; the
+            labels do where the sampler knows no groups).
         reference: ``"package.module:Class"`` of a component in plain torch that gives the same results, where this one
             is backed by a kernel. The conformance kit compares the two, built with the same arguments.
         example: Arguments for the conformance kit, where the constructor needs some.

@@ -12,16 +12,17 @@ from safetensors.torch import load, save
 
 from mlbench.api.dataset import Dataset
 from mlbench.api.errors import ConfigError, DataError, PluginError, StoreError
+from mlbench.api.metric import Metric
 from mlbench.data.images import ImageStore, ImageView
 from mlbench.data.splits import ClassSplits, mlrc_splits
 from mlbench.data.transforms import EvalTransform
-from mlbench.evaluation import Retrieval, concatenate
+from mlbench.evaluation import Retrieval, concatenate, measure
 from mlbench.execution.environment import environment
 from mlbench.registry import culprits, provenance_of, resolve, source_of, sources_in, use_file
 from mlbench.spec import Transforms, digest
 from mlbench.store import Record, Store
 from mlbench.training import Diverged, Meter, embed, train
-from mlbench.training.setup import model_of, setup_of
+from mlbench.training.setup import from_identity, model_of, setup_of
 
 Tell = Callable[[Mapping[str, Any]], None]
 _MODEL = "model.safetensors"
@@ -119,14 +120,16 @@ class Worker:
         self, request: Mapping[str, Any], files: dict[str, bytes], tell: Tell
     ) -> tuple[dict[str, Any], dict[str, float]]:
         view: ImageView = self._view(request["transforms"]["resize"], self._splits(request).test)
-        metrics = Retrieval(tuple(request["evaluation"]["recall_at"]))
+        further = request["evaluation"].get("metrics", [])
+        metrics: list[Metric] = [Retrieval(tuple(request["evaluation"]["recall_at"]))]
+        metrics += [from_identity("metrics", identity, "evaluation.metrics").build() for identity in further]
         transform = EvalTransform(Transforms.model_validate(request["transforms"]))
         labels = torch.from_numpy(view.labels)
         embeddings = [
             embed(self._model(request, run, view), view, transform, self.context.device) for run in request["models"]
         ]
-        separated = [metrics(part, labels) for part in embeddings]
-        return {"separated": separated, "concatenated": metrics(concatenate(embeddings), labels)}, {}
+        separated = [measure(metrics, part, labels) for part in embeddings]
+        return {"separated": separated, "concatenated": measure(metrics, concatenate(embeddings), labels)}, {}
 
     def _model(self, request: Mapping[str, Any], run: str, view: ImageView) -> torch.nn.Module:
         file = self.store.folder(run) / _MODEL

@@ -13,6 +13,8 @@ METRICS = {"map_at_r": "MAP@R", "r_precision": "R-Precision"}
 #: Behind the name of a method that used un-packaged code.
 MARK = " †"
 UNPACKAGED = "un-packaged code: no distribution, no version, known by the hash of its source alone"
+#: Entries of a test record that are no metrics.
+COUNTS = {"queries", "lone_queries"}
 
 
 @dataclass

@@ -5,7 +5,7 @@ from typing import Any
 
 import pandas as pd
 
-from mlbench.leaderboard.rows import METRICS, Row, rows_of
+from mlbench.leaderboard.rows import COUNTS, METRICS, Row, rows_of
 from mlbench.leaderboard.statistics import t_interval
 from mlbench.store import Store
 
@@ -16,9 +16,13 @@ ORIGINS = ("plugins", "unpackaged")
 
 
 def metric_names(store: Store) -> dict[str, str]:
-    """Reported metrics and their headings: MAP@R, R-Precision, then Recall@K in order of K."""
-    recalls = sorted(store.header["recipe"]["evaluation"]["recall_at"])
-    return METRICS | {f"recall_at_{k}": f"Recall@{k}" for k in recalls}
+    """Reported metrics and their headings: MAP@R, R-Precision, Recall@K in order of K, then the recipe's own."""
+    evaluation = store.header["recipe"]["evaluation"]
+    known = METRICS | {f"recall_at_{k}": f"Recall@{k}" for k in sorted(evaluation["recall_at"])}
+    if not evaluation.get("metrics"):
+        return known
+    found = {name for row in rows_of(store) for result in row.concatenated for name in result}
+    return known | {name: name for name in sorted(found - known.keys() - COUNTS)}
 
 
 def leaderboard_frame(store: Store) -> pd.DataFrame:

@@ -25,7 +25,7 @@ NESTED = {
     "miners": "miners",
 }
 #: Arguments that the harness knows: filled in where the constructor requires them or the file says ``"auto"``.
-CONTEXT = ("num_classes", "embedding_size", "in_channels")
+CONTEXT = ("num_classes", "embedding_size", "in_channels", "batch_size")
 #: Of these, what the data decides alone: filled in wherever the constructor has it.
 _FROM_DATA = ("in_channels",)
 
@@ -55,7 +55,7 @@ class Resolved:
         }
 
     def build(self, **context: int) -> Any:
-        """Construct it. ``context`` gives ``num_classes``, ``embedding_size``, ``in_channels``.
+        """Construct it. ``context`` gives ``num_classes``, ``embedding_size``, ``in_channels``, ``batch_size``.
 
         Raises:
             ConfigError: If the constructor refuses a value.

@@ -138,7 +138,10 @@ def _expand(method: Any, place: str) -> Any:
         near = difflib.get_close_matches(str(method["use"]), known, n=1)
         hint = f"did you mean {near[0]!r}?" if near else f"named methods: {', '.join(known)}"
         raise UnknownNameError(f"{place}: unknown method {method['use']!r}; {hint}")
-    return _merge(known[method["use"]], change)
+    base = dict(known[method["use"]])
+    if "sampler" in change:  # composes the batches in its place
+        base.pop("samples_per_class", None)
+    return _merge(base, change)
 
 
 def _explain(item: Any) -> str:

@@ -248,7 +248,7 @@ def test_show_shows_a_component_a_method_and_a_benchmark(mlbench, benchmark_file
     code, out, _ = mlbench("show", "MS+Miner")
     assert code == 0 and "miner.epsilon" in json.loads(out)["search"]
     code, out, _ = mlbench("show", benchmark_file())
-    assert code == 0 and json.loads(out)["evaluation"] == {"recall_at": [1, 2, 4, 8]}
+    assert code == 0 and json.loads(out)["evaluation"] == {"recall_at": [1, 2, 4, 8], "metrics": []}
 
 
 @pytest.mark.parametrize("name", ["triplet", "losses/triplet-margn", "loses/contrastive", "nothing.toml"])

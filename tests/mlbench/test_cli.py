@@ -10,7 +10,7 @@ import pytest
 
 from mlbench.store import Store
 
-VERBS = ("run", "plan", "status", "leaderboard", "evaluate", "ls", "show", "doctor")
+VERBS = ("run", "plan", "status", "leaderboard", "evaluate", "ls", "show", "check", "init-plugin", "doctor")
 MINE = {"name": "Mine", "loss": "triplet-margin", "search": {"loss.margin": {"low": 0.0, "high": 1.0}}}
 
 

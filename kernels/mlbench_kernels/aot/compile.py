@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from io import StringIO
 from itertools import count, product
 from tempfile import TemporaryDirectory
+from typing import Any
 
 import torch
 from triton import knobs
@@ -101,17 +102,22 @@ def compile_job(job: Job) -> Compiled:
         raise RuntimeError("TRITON_INTERPRET=1: the interpreter has no machine code; unset it")
     rule, embeddings, labels = RULES[job.rule], torch.zeros(_COUNT, 256), torch.zeros(_COUNT, dtype=torch.int64)
     problem = Problem(embeddings, labels, embeddings, labels, job.square, "squared-euclidean")
-    grid, arguments, options = launch(rule, problem, Layout(rule, problem), job.precision, job.tiling)
+    return compile_launch(_stream, launch(rule, problem, Layout(rule, problem), job.precision, job.tiling), job.arch)
+
+
+def compile_launch(kernel: Any, launched: tuple[Any, tuple[Any, ...], dict[str, Any]], arch: int) -> Compiled:
+    """Compile `kernel` for the grid, arguments and options with which it would be launched."""
+    grid, arguments, options = launched
     log = StringIO()
     with TemporaryDirectory() as folder, knobs.cache.scope(), knobs.nvidia.scope(), redirect_stdout(log):
         knobs.cache.dir, knobs.nvidia.dump_ptxas_log = folder, True
-        driver.set_active(_AbsentGPU(job.arch))
+        driver.set_active(_AbsentGPU(arch))
         try:
-            kernel = _stream.warmup(*arguments, grid=grid, **options)
+            compiled = kernel.warmup(*arguments, grid=grid, **options)
         finally:
             with suppress(RuntimeError):  # without a GPU there is no driver to go back to
                 driver.reset_active()
-    return Compiled(kernel.asm["ptx"], kernel.asm["cubin"], log.getvalue(), kernel.metadata.shared)
+    return Compiled(compiled.asm["ptx"], compiled.asm["cubin"], log.getvalue(), compiled.metadata.shared)
 
 
 class _AbsentGPU:

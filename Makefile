@@ -5,7 +5,7 @@ PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check --constr
 PLUGINS := $(wildcard plugins/*)
 SOURCES := pyproject.toml constraints.txt kernels/pyproject.toml $(PLUGINS:%=%/pyproject.toml)
 
-.PHONY: quickstart test check perf clean
+.PHONY: quickstart test check perf gpu docs clean
 
 quickstart: .venv/.installed  ## install, run the quickstart benchmark, print its leaderboard
 	$(BIN)/mlbench run quickstart
@@ -21,6 +21,13 @@ check: .venv/.installed-dev  ## style, types, import directions
 
 perf: .venv/.installed-dev  ## benchmarks, each beside its peer; minutes
 	$(BIN)/python -m pytest tests/perf/bench_*.py -s
+
+gpu:  ## kernels checked and timed on a CUDA GPU, under eight minutes; installs nothing: needs torch and Triton
+	PYTHONPATH=$(CURDIR)/kernels$(PYTHONPATH:%=:%) $(or $(wildcard $(BIN)/python),$(PYTHON)) -m mlbench_kernels.bench \
+		--folder $(or $(OUT),leaderboards/kernels)
+
+docs: .venv/.installed  ## put the committed measurements into the pages that show them
+	$(BIN)/python -m mlbench_kernels.bench.readme kernels/README.md $(sort $(wildcard leaderboards/kernels/*/bench.json))
 
 .venv/.installed: $(SOURCES)
 	test -x $(BIN)/python || $(PYTHON) -m venv .venv

@@ -58,34 +58,35 @@ INTERPRETER = Tiling(64, 64, 32, 4, 3)
 """What the interpreter runs, whose cost is per tile and not per pair."""
 
 _IEEE = Tiling(64, 64, 16, 4, 3)
+_IEEE_WIDE = Tiling(32, 64, 16, 4, 3)
 _SMALL = Tiling(64, 64, 32, 4, 3)
 _SMALL_BF16 = Tiling(64, 64, 64, 4, 3)
 
 # Precision: the tilings of `BUCKETS`.
 TABLE: Mapping[int, Mapping[str, tuple[Tiling, Tiling, Tiling]]] = {
     80: {
-        "ieee": (_IEEE, _IEEE, _IEEE),
+        "ieee": (_IEEE, _IEEE, Tiling(64, 32, 16, 4, 2)),
         "tf32x3": (_SMALL, Tiling(128, 64, 32, 8, 3), Tiling(64, 32, 32, 4, 3)),
         "bf16x3": (_SMALL, Tiling(128, 64, 32, 8, 3), _SMALL),
         "tf32": (_SMALL, Tiling(128, 128, 32, 8, 3), _SMALL),
         "bf16": (_SMALL_BF16, Tiling(128, 128, 64, 8, 3), _SMALL_BF16),
     },
     90: {
-        "ieee": (_IEEE, _IEEE, _IEEE),
+        "ieee": (_IEEE, _IEEE, _IEEE_WIDE),
         "tf32x3": (_SMALL, Tiling(128, 128, 32, 8, 3), _SMALL),
         "bf16x3": (_SMALL, Tiling(128, 128, 32, 8, 3), _SMALL),
         "tf32": (_SMALL, Tiling(128, 128, 32, 8, 3), _SMALL),
         "bf16": (_SMALL_BF16, Tiling(128, 128, 64, 8, 3), _SMALL_BF16),
     },
     100: {
-        "ieee": (_IEEE, _IEEE, _IEEE),
+        "ieee": (_IEEE, _IEEE, _IEEE_WIDE),
         "tf32x3": (_SMALL, Tiling(128, 64, 32, 8, 3), _SMALL),
         "bf16x3": (_SMALL, Tiling(128, 64, 32, 8, 3), _SMALL),
         "tf32": (_SMALL, Tiling(128, 64, 32, 8, 3), _SMALL),
         "bf16": (_SMALL_BF16, Tiling(128, 64, 64, 8, 3), _SMALL_BF16),
     },
     120: {
-        "ieee": (_IEEE, _IEEE, _IEEE),
+        "ieee": (_IEEE, _IEEE, _IEEE_WIDE),
         "tf32x3": (_SMALL, Tiling(128, 64, 32, 8, 3), _SMALL),
         "bf16x3": (_SMALL, Tiling(128, 64, 32, 8, 3), _SMALL),
         "tf32": (_SMALL, Tiling(128, 64, 32, 8, 3), _SMALL),

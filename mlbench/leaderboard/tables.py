@@ -5,18 +5,24 @@ from typing import Any
 
 import pandas as pd
 
-from mlbench.leaderboard.rows import METRICS, Row, rows_of
+from mlbench.leaderboard.rows import COUNTS, METRICS, Row, rows_of
 from mlbench.leaderboard.statistics import t_interval
 from mlbench.store import Store
 
 #: The two results of the Reality Check.
 FORMS = ("separated", "concatenated")
+#: Columns that say where a method's components come from; files have them only where there is something to say.
+ORIGINS = ("plugins", "unpackaged")
 
 
 def metric_names(store: Store) -> dict[str, str]:
-    """Reported metrics and their headings: MAP@R, R-Precision, then Recall@K in order of K."""
-    recalls = sorted(store.header["recipe"]["evaluation"]["recall_at"])
-    return METRICS | {f"recall_at_{k}": f"Recall@{k}" for k in recalls}
+    """Reported metrics and their headings: MAP@R, R-Precision, Recall@K in order of K, then the recipe's own."""
+    evaluation = store.header["recipe"]["evaluation"]
+    known = METRICS | {f"recall_at_{k}": f"Recall@{k}" for k in sorted(evaluation["recall_at"])}
+    if not evaluation.get("metrics"):
+        return known
+    found = {name for row in rows_of(store) for result in row.concatenated for name in result}
+    return known | {name: name for name in sorted(found - known.keys() - COUNTS)}
 
 
 def leaderboard_frame(store: Store) -> pd.DataFrame:
@@ -24,7 +30,8 @@ def leaderboard_frame(store: Store) -> pd.DataFrame:
 
     Columns: ``rank``, ``method``, ``n`` (reproductions), for both forms and every metric ``<form>.<metric>`` (mean),
     ``….half`` (half width of the 95% t-interval) and ``….values``; ``validation_map_at_r``, ``trials``,
-    ``best_trial``, ``hyperparameters``, ``runs``, ``failures``, ``training_images``.
+    ``best_trial``, ``hyperparameters``, ``runs``, ``failures``, ``training_images``; ``plugins`` (distribution
+    and version) and ``unpackaged`` (id, source hash) that the runs used besides the harness.
 
     Raises:
         StoreError: If there is no store or a record cannot be trusted.
@@ -65,4 +72,6 @@ def _results(row: Row, metrics: list[str]) -> dict[str, Any]:
         "runs": row.runs,
         "failures": row.failures,
         "training_images": row.images,
+        "plugins": ", ".join(row.plugins),
+        "unpackaged": ", ".join(f"{name} (source {source[:12]})" for name, source in sorted(row.unpackaged.items())),
     }

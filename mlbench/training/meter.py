@@ -1,12 +1,8 @@
 """What a run costs: wall seconds and peak memory."""
 
-import resource
-import sys
 import time
-from pathlib import Path
 
-_CLEAR = Path("/proc/self/clear_refs")
-_STATUS = Path("/proc/self/status")
+from mlbench_kernels.bench.memory import clear_peak, peak_memory
 
 
 class Meter:
@@ -14,10 +10,7 @@ class Meter:
 
     def __init__(self) -> None:
         self._start = time.perf_counter()
-        try:
-            _CLEAR.write_text("5")  # Linux: start the process's peak anew, since workers run many jobs
-        except OSError:
-            pass
+        clear_peak()  # workers run many jobs
 
     @property
     def seconds(self) -> float:
@@ -27,9 +20,4 @@ class Meter:
     @property
     def peak_memory(self) -> int:
         """Peak resident memory of the process in bytes: since the start on Linux, of its whole life elsewhere."""
-        try:
-            line = next(line for line in _STATUS.read_text().splitlines() if line.startswith("VmHWM"))
-            return int(line.split()[1]) * 1024
-        except (OSError, StopIteration):
-            unit = 1 if sys.platform == "darwin" else 1024
-            return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * unit
+        return peak_memory()

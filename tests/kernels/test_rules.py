@@ -18,9 +18,9 @@ def test_rules_pick_what_brute_force_picks(backend, shape):
 def test_picks_do_not_depend_on_the_tiling(monkeypatch):
     import mlbench_kernels.engine.blocked as blocked
 
-    for name, size in {"_ROWS": 17, "_COLUMNS": 23, "_BLOCK": 7, "_BLOCKS": 3, "_WINDOW": 11}.items():
+    for name, size in {"_ROWS": 33, "_COLUMNS": 47, "_BLOCK": 9, "_BLOCKS": 3, "_WINDOW": 17}.items():
         monkeypatch.setattr(blocked, name, size)
-    check_rules("blocked", [(70, 5, 9), (120, 3, 2)])
+    check_rules("blocked", [(120, 3, 4)], (3,), (3,))
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="Triton is for Linux")

@@ -69,7 +69,7 @@ class Job:
     @property
     def kernel(self) -> str:
         """The name of the kernel and its configuration."""
-        form = "square" if self.square else "rectangular"
+        form = "any form" if RULES[self.rule].pool == "negatives" else "square" if self.square else "rectangular"
         return f"{self.rule}, {form}, {self.precision}, {self.tiling}"
 
 
@@ -87,7 +87,9 @@ def shipped(arch: int, only: str = "") -> Iterator[Job]:
     """The configurations of the tuning table whose names contain `only`, each once."""
     jobs = dict.fromkeys(
         Job(rule, square, precision, find_tiling(arch, precision, dimension, ARCHITECTURES[arch], form.width), arch)
-        for (rule, form), square, precision, dimension in product(RULES.items(), (True, False), PRECISIONS, (256, 512))
+        for rule, form in RULES.items()
+        for square in ((True,) if form.pool == "negatives" else (True, False))  # among negatives there is no self
+        for precision, dimension in product(PRECISIONS, (256, 512))
     )
     return (job for job in jobs if only in job.kernel)
 

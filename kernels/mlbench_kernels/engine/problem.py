@@ -136,9 +136,10 @@ class Problem:
         y = y.view(*index.shape, x.shape[-1])
         if self.distance == "cosine":
             norms = torch.linalg.vector_norm(x, dim=-1) * torch.linalg.vector_norm(y, dim=-1)
-            return 1 - (x * y).sum(dim=-1) / norms.clamp_min(torch.finfo(torch.float64).tiny)
-        square = (x - y).square_().sum(dim=-1)
-        return square.sqrt() if self.distance == "euclidean" else square
+            result: Tensor = 1 - (x * y).sum(dim=-1) / norms.clamp_min(torch.finfo(torch.float64).tiny)
+        else:
+            result = (x - y).square_().sum(dim=-1)
+        return result.sqrt() if self.distance == "euclidean" else result
 
 
 def _check_range(*squares: Tensor) -> None:

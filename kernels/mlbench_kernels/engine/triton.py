@@ -43,7 +43,7 @@ def _stream(
     N,
     M,
     D,  # a multiple of DIMS
-    SQUARE: tl.constexpr,
+    SQUARE: tl.constexpr,  # whether an anchor would meet itself
     POOL: tl.constexpr,  # "positives", "negatives" or "others"
     UNIT: tl.constexpr,  # "order", or the distance that the rule asked for
     OFFSET: tl.constexpr,  # whether a matters: it is the same for all references of an anchor
@@ -108,7 +108,7 @@ def _stream(
             if (tl.load(lows + tile) <= high) & (tl.load(highs + tile) >= low):
                 same = code[:, None] == tl.load(reference_codes + j)[None, :]
                 distance = tl.where(same, ABSENT, distance)
-        if SQUARE and POOL != "negatives":
+        if SQUARE:
             distance = tl.where(i[:, None] == j[None, :], ABSENT, distance)
         state = UPDATE(state, distance, first, row, tl.load(reference_index + j), limits, CONSTANTS)
     results = FINISH(state, CONSTANTS)
@@ -156,7 +156,7 @@ def launch(
         len(x), len(y), x.shape[1],
     )  # fmt: skip
     options = {
-        "SQUARE": problem.square, "POOL": rule.pool, "ABSENT": rule.absent,
+        "SQUARE": problem.square and rule.pool != "negatives", "POOL": rule.pool, "ABSENT": rule.absent,
         "OFFSET": rule.needs_distance or rule.thresholds is not None or set(rule.outputs) != {"index"},
         "UNIT": problem.distance if rule.needs_distance else "order",
         "THRESHOLDS": thresholds.shape[1], "THRESHOLDS_BLOCK": triton.next_power_of_2(max(1, thresholds.shape[1])),

@@ -53,7 +53,7 @@ def distance_weighted_op(
 @fake("distance_weighted")
 def _(anchors, *_):  # type: ignore[no-untyped-def]
     pairs = torch.library.get_ctx().new_dynamic_size()
-    anchor, _ = empty_picks(anchors, pairs)
+    anchor = empty_picks(anchors, pairs)[0]
     return anchor, torch.empty_like(anchor), torch.empty_like(anchor)
 
 

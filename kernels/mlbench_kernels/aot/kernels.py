@@ -11,7 +11,7 @@ import torch
 
 from ..engine.layout import Layout
 from ..engine.problem import Problem
-from ..engine.triton import _stream, launch
+from ..engine.triton import _stream, kept, launch
 from ..engine.triton_gradient import _gradient
 from ..engine.triton_gradient import launch as launch_gradient
 from ..ops.class_softmax import triton as class_softmax
@@ -75,7 +75,7 @@ def _forward(rule: Rule, square: bool) -> Kernel:
 
     def configurations(arch: int, memory: int) -> Iterator[tuple[str, Tiling]]:
         for precision, dimension in product(PRECISIONS, _DIMENSIONS):
-            yield precision, find_tiling(arch, precision, dimension, memory, rule.width)
+            yield precision, find_tiling(arch, precision, dimension, memory, kept(rule))
 
     def start(precision: str, tiling: Tiling) -> Launch:
         problem = _problem(square)

@@ -11,7 +11,7 @@ from mlbench_kernels import used_backends
 from safetensors.torch import load, save
 
 from mlbench.api.dataset import Dataset
-from mlbench.api.errors import ConfigError, DataError, PluginError, StoreError
+from mlbench.api.errors import ConfigError, DataError, PluginError, StoreError, TrainingStopped
 from mlbench.api.metric import Metric
 from mlbench.data.images import ImageStore, ImageView
 from mlbench.data.splits import ClassSplits, mlrc_splits
@@ -21,7 +21,7 @@ from mlbench.execution.environment import environment
 from mlbench.registry import culprits, provenance_of, resolve, source_of, sources_in, use_file
 from mlbench.spec import Transforms, digest
 from mlbench.store import Record, Store
-from mlbench.training import Diverged, Meter, embed, train
+from mlbench.training import Meter, embed, train
 from mlbench.training.setup import from_identity, model_of, setup_of
 
 Tell = Callable[[Mapping[str, Any]], None]
@@ -71,7 +71,7 @@ class Worker:
         self._check_content(request)
         files: dict[str, bytes] = {}
         meter = Meter()
-        outcome: Literal["completed", "diverged", "failed"] = "completed"
+        outcome: Literal["completed", "diverged", "collapsed", "failed"] = "completed"
         results: dict[str, Any] = {}
         cost: dict[str, float] = {}
         error: str | None = None
@@ -82,8 +82,8 @@ class Worker:
                 results, cost = task(request, files, tell)
         except (DataError, StoreError):
             raise
-        except Diverged as reason:
-            outcome, error = "diverged", str(reason)
+        except TrainingStopped as reason:
+            outcome, error = reason.outcome, str(reason)
         except ConfigError as reason:
             outcome, error = "failed", str(reason)
         except Exception as reason:

@@ -70,7 +70,7 @@ def _results(row: Row, metrics: list[str]) -> dict[str, Any]:
         "best_trial": row.best_trial,
         "hyperparameters": json.dumps(row.hyperparameters, sort_keys=True),
         "runs": row.runs,
-        "failures": row.failures,
+        "failures": sum(row.failures.values()),
         "training_images": row.images,
         "plugins": ", ".join(row.plugins),
         "unpackaged": ", ".join(f"{name} (source {source[:12]})" for name, source in sorted(row.unpackaged.items())),

@@ -98,7 +98,15 @@ def resolve(kind: str, table: str | Mapping[str, Any], where: str) -> Resolved:
     if not isinstance(name, str):
         raise ConfigError(f"{where}: a component is an id or a table with an id, got {table!r}")
     entry = find(kind, name, where)
-    component = load(entry)
+    return configure(entry, load(entry), table, where)
+
+
+def configure(entry: Entry, component: type[Any], table: Mapping[str, Any], where: str) -> Resolved:
+    """Check the arguments in ``table`` against the constructor of ``component``, which ``entry`` stands for.
+
+    Raises:
+        ConfigError: If an argument is unknown, missing or of another type.
+    """
     known = parameters(component)
     arguments = {}
     for key, value in table.items():

@@ -13,6 +13,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
+from mlbench.api import Diverged, FollowsEpochs
 from mlbench.api.sampler import GroupedBatch, Indices, RefreshedSampler, Sampler
 from mlbench.data.images import ImageView
 from mlbench.data.transforms import EvalTransform, TrainTransform
@@ -22,10 +23,6 @@ from mlbench.registry import info_of
 from mlbench.spec.training import Training
 from mlbench.training.embed import embed, outputs
 from mlbench.training.optimizers import optimizers_of
-
-
-class Diverged(Exception):
-    """The loss or the embeddings stopped being finite."""
 
 
 @dataclass
@@ -78,7 +75,7 @@ def train(
         tell: Called after every validation with the curve's new entry.
 
     Raises:
-        Diverged: If the loss or the embeddings stop being finite.
+        TrainingStopped: If the loss or the embeddings stop being finite, or a component gives up.
     """
     if setup.loss is None:
         entry = _validate(setup, val_view, epoch=0, loss=None)
@@ -86,6 +83,7 @@ def train(
     steps = _Steps(setup, train_view)
     done = Trained({}, {})
     for epoch in range(1, setup.training.max_epochs + 1):
+        _start_epoch(epoch - 1, setup.loss, setup.miner, setup.sampler)
         started = time.perf_counter()
         steps.refresh(epoch)
         mean_loss = steps.epoch()
@@ -161,6 +159,14 @@ class _Steps:
         images = self.setup.train_transform(self.view.images(indices), self.generator)
         embeddings: Tensor = self.setup.model(images.to(self.setup.device))
         return embeddings
+
+
+def _start_epoch(epoch: int, *parts: object) -> None:
+    """Tell every part, and every module inside it, that follows the epochs."""
+    for part in parts:
+        for module in part.modules() if isinstance(part, nn.Module) else (part,):
+            if isinstance(module, FollowsEpochs):
+                module.start_epoch(epoch)
 
 
 def _validate(setup: Setup, view: ImageView, epoch: int, loss: float | None) -> dict[str, float]:

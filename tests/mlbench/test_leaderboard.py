@@ -211,8 +211,8 @@ def test_the_markdown_has_them_too(make):
     assert search == [
         ["Method", "Trials", "Best trial", "Reproductions, validation", "Chosen", "Runs", "Failed"],
         ["Beta", "0", "—", "30.00", "—", "3", "0"],
-        ["Alpha", "3", "22.00", "24.00", chosen, "15", "1"],
-        ["Gone", "0", "—", "0.00", "—", "2", "2"],
+        ["Alpha", "3", "22.00", "24.00", chosen, "15", "1 diverged"],
+        ["Gone", "0", "—", "0.00", "—", "2", "2 diverged"],
         ["Waiting", "0", "—", "—", "—", "0", "0"],
     ]
     for fact in (

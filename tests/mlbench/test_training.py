@@ -7,12 +7,12 @@ import pytest
 import torch
 from torch import nn
 
-from mlbench.api import ComponentInfo, GroupedBatch
+from mlbench.api import ComponentInfo, Diverged, GroupedBatch
 from mlbench.data.images import ImageStore
 from mlbench.execution import open_study
 from mlbench.registry import resolve
 from mlbench.spec import load_benchmark
-from mlbench.training import Diverged, embed, train
+from mlbench.training import embed, train
 from mlbench.training.setup import model_of, setup_of
 
 TRIPLET = {"name": "Triplet", "loss": {"id": "triplet-margin", "margin": 0.1}}
@@ -308,6 +308,30 @@ def test_the_baseline_is_the_initial_model(prepared, views):
     assert same(done.state, start)
     assert [entry["epoch"] for entry in done.curve] == [0] and done.best == done.curve[0]
     assert done.images == 0
+
+
+class Follows(Loss):
+    """Keeps the epochs it was told of, and how many batches it had seen then."""
+
+    def __init__(self, function):
+        super().__init__(function)
+        self.told = []
+
+    def start_epoch(self, epoch):
+        self.told.append((epoch, len(self.calls)))
+
+
+def test_every_component_is_told_of_an_epoch_before_its_first_batch(prepared, views):
+    loss = Follows(lambda embeddings: embeddings.pow(2).mean())
+    loss.inner = Follows(None)
+    sampler, miner = Follows(None), Follows(None)
+    miner.forward = lambda embeddings, labels: None
+    steps = {"iterations_per_epoch": 3, "max_epochs": 4, "evaluate_every": 2, "patience": 9}
+    setup = dataclasses.replace(prepared(TRIPLET, training=steps), loss=loss, miner=miner, sampler=sampler)
+    trained(setup, views)
+    assert loss.told == [(0, 0), (1, 3), (2, 6), (3, 9)]
+    for part in (miner, loss.inner, sampler):
+        assert [epoch for epoch, _ in part.told] == [0, 1, 2, 3]
 
 
 # -- early ends ------------------------------------------------------------------------------------------------------

@@ -3,7 +3,7 @@
 The entries follow the compile report (`aot`): all fits, little spills. Where D is small the work per pair beside
 the product is most of the time, so tiles are small enough for two blocks on a multiprocessor, one of which multiplies
 while the other compares; where D is large the product is, and tiles are as large as the registers allow. A rule with
-a width keeps more state in registers beside the tile, so it has small tiles of its own for every D.
+a width or with thresholds keeps more in registers beside the tile, so it has small tiles of its own for every D.
 
 A file of measured entries, written by `autotune`, comes before the table; `MLBENCH_KERNELS_TUNING` holds its path.
 """

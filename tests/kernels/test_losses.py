@@ -12,7 +12,7 @@ from mlbench_kernels.losses.listed import pair_distances_op, positive_pairs_op, 
 from mlbench_kernels.losses.statistics import pair_statistics_op
 from mlbench_kernels.rules import Hinge, LogSumExp, Triplets
 
-NAMES = [*sorted(cls.__name__ for cls in losses.MetricLoss.__subclasses__()), "MinedTripletLoss"]
+NAMES = ["MinedTripletLoss", *sorted(cls.__name__ for cls in losses.MetricLoss.__subclasses__())]
 MODULES = [(name, {}) for name in NAMES] + [("TripletMarginLoss", {"kind": "semi-hard", "margin": 0.3})]
 
 

@@ -9,7 +9,6 @@ import torch
 from mlbench_magnet import InBatchMagnetLoss, MagnetLoss, PairwiseLoss
 
 from mlbench.registry import resolve
-from mlbench.testing import check_component
 
 #: Six clusters of unequal sizes in three classes, in no order.
 LABELS = [0, 2, 0, 1, 0, 2, 1, 1, 0, 2, 2, 1, 0]
@@ -132,11 +131,6 @@ def test_the_scale_of_the_embeddings_does_not_matter_even_unnormalised(form, sca
     loss = form(alpha=4.0, normalize_embeddings=False)
     expected = loss(points, labels, groups=groups).item()
     assert expected > 0.1 and loss(points * scale, labels, groups=groups).item() == pytest.approx(expected, rel=1e-9)
-
-
-@pytest.mark.parametrize("name", ["magnet", "magnet-in-batch", "pairwise"])
-def test_conforms(name):
-    check_component("losses", f"mlbench-magnet/{name}", raise_on_failure=True)
 
 
 def test_what_the_losses_cannot_use_is_refused():

@@ -156,10 +156,6 @@ def test_a_schedule_that_cannot_be_is_refused(stages, message):
         PolicySchedule(stages=[(0, "easy", "semihard")])
 
 
-def test_the_schedule_conforms():
-    check_component("miners", "mlbench-policies/schedule", {"stages": STAGES}, raise_on_failure=True)
-
-
 # -- collapse --------------------------------------------------------------------------------------------------------
 
 

@@ -34,6 +34,7 @@ class InBatchMagnetLoss(MagnetTerms):
         tags=("cluster",),
         space={"alpha": Float(low=0.0, high=8.0)},
         needs=frozenset({"groups"}),
+        expected_failures={"numerical-gradient": "the importance of a cluster is estimated, not differentiated"},
     )
 
     def __init__(self, alpha: float = 1.0, epsilon: float = 1e-8, normalize_embeddings: bool = True) -> None:

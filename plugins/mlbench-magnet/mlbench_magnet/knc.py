@@ -38,6 +38,7 @@ class KNearestClusters:
     info: ClassVar[ComponentInfo] = ComponentInfo(
         summary="Accuracy of classification by the k nearest clusters, each half of a class by those of the other",
         citation="Rippel et al.: Metric Learning with Adaptive Density Discrimination. ICLR 2016, arXiv 1511.05939",
+        expected_failures={"sample-order": "a class is halved, and k-means is started, in the order of its samples"},
     )
 
     def __init__(self, clusters_per_class: int = 2, nearest: int = 128) -> None:

@@ -29,6 +29,7 @@ class PolicySchedule(PolicyMiner):
         citation="https://arxiv.org/abs/1904.04370 (easy positives); https://arxiv.org/abs/1503.03832 (semi-hard)",
         tags=("triplet", "schedule"),
         space={"margin": Float(low=0.05, high=1.0)},
+        example={"stages": [[0, "easy", "semi-hard"], [10, "hard", "hard"]]},
     )
 
     def __init__(

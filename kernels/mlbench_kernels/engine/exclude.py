@@ -22,14 +22,13 @@ class Excluder:
 
     def __init__(self, rule: Rule, problem: Problem, width: int) -> None:
         self.rule, self.problem, self.width = rule, problem, width
-        self.rows, self.begin = slice(0, 0), 0
+        self.rows = slice(0, 0)
         self.row = self.column = problem.labels[:0]
-        self.edges: list[int] = []
         self.dense = False
 
-    def enter(self, rows: slice, begin: int) -> None:
-        """Prepare for the tiles of these anchors, the first of which begins at the column `begin`."""
-        self.rows, self.begin = rows, begin
+    def enter(self, rows: slice) -> None:
+        """Prepare for the tiles of these anchors."""
+        self.rows = rows
         if self.rule.pool != "negatives":
             return
         start, count = (part[rows] for part in self.problem.positive_spans)
@@ -38,12 +37,9 @@ class Excluder:
         self.dense = total * _DENSE > len(count) * self.width
         if self.dense:
             return
-        row = torch.arange(len(count), device=count.device).repeat_interleave(count, output_size=total)
-        position = torch.arange(total, device=count.device) + (start + count - end)[row]
-        self.column, by_column = self.problem.reference_order.index[position].sort()
-        self.row = row[by_column]
-        tiles = torch.arange(begin, len(self.problem.references) + self.width, self.width, device=count.device)
-        self.edges = torch.searchsorted(self.column, tiles).tolist()
+        self.row = torch.repeat_interleave(count, output_size=total)
+        position = torch.arange(total, device=count.device) + (start + count - end).index_select(0, self.row)
+        self.column = self.problem.reference_order.index.index_select(0, position)
 
     def punch(self, distance: Tensor, columns: slice) -> None:
         """Overwrite what does not belong to the pool in the tile `distance` `[B, C]`."""
@@ -55,7 +51,7 @@ class Excluder:
             same = problem.labels[rows, None] == problem.reference_labels[None, columns]
             distance.masked_fill_(same, self.rule.absent)
         else:
-            number = (columns.start - self.begin) // self.width
-            here = slice(self.edges[number], self.edges[number + 1])
-            place = torch.add(self.column[here] - columns.start, self.row[here], alpha=distance.shape[1])
-            distance.view(-1).index_fill_(0, place, self.rule.absent)
+            column = self.column - columns.start
+            place = torch.add(column, self.row, alpha=distance.shape[1])
+            inside = (column >= 0) & (column < distance.shape[1])
+            distance.view(-1).index_fill_(0, place[inside], self.rule.absent)

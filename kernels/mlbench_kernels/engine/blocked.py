@@ -46,7 +46,7 @@ class Stream:
 
     def _over_everything(self) -> None:
         """Every anchor against every reference; in the square form, those after it, and those before it by symmetry."""
-        square, excluder = self.problem.square, Excluder(self.rule, self.problem, _COLUMNS)
+        square, excluder = self.problem.square, Excluder(self.rule, self.problem, _ROWS, _COLUMNS)
         buffer = self.x.new_empty(min(_ROWS, len(self.x)) * min(_COLUMNS, len(self.y)))
         for i in range(0, len(self.x), _ROWS):
             rows = slice(i, min(i + _ROWS, len(self.x)))

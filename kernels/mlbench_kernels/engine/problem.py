@@ -140,7 +140,7 @@ class Problem:
 def _normalized(rows: Tensor) -> Tensor:
     norm = torch.linalg.vector_norm(rows, dim=1, keepdim=True)
     _check_range(norm.square())
-    return rows / norm.clamp_min(1e-12)
+    return rows.div(norm.clamp_min(1e-12))  # a row of zeros stays one
 
 
 def _check_range(*squares: Tensor) -> None:

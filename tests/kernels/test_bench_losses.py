@@ -33,3 +33,5 @@ def test_every_participant_passes_the_check(case):
     for provider in checked:
         answer = provider.answer(provider.prepare(batch, Setting("blocked", "ieee"))())
         assert judge(answer, "ieee").passed, provider.name
+        for spoilt in (answer._replace(value=answer.value * 1.001), answer._replace(gradient=-answer.gradient)):
+            assert not judge(spoilt, "ieee").passed

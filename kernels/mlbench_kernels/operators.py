@@ -30,3 +30,8 @@ def fake(name: str) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
     """Register what `mlbench_kernels::name` returns, in shapes and dtypes only."""
     register: Callable[[Callable[..., Any]], Callable[..., Any]] = torch.library.register_fake(f"{_NAMESPACE}::{name}")
     return register
+
+
+def differentiable(name: str, backward: Callable[..., Any], keep: Callable[..., Any]) -> None:
+    """Register the derivative of `mlbench_kernels::name`; `keep` saves for `backward` what it needs."""
+    torch.library.register_autograd(f"{_NAMESPACE}::{name}", backward, setup_context=keep)

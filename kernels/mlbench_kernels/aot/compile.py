@@ -20,11 +20,16 @@ from ..engine.problem import Problem
 from ..engine.triton import _stream, launch
 from ..precision import PRECISIONS
 from ..rules.beyond import Beyond
+from ..rules.distance_sum import DistanceSum
 from ..rules.distance_weighted import DistanceWeighted
 from ..rules.extreme import Extreme
+from ..rules.hinge import Hinge
+from ..rules.log_sum_exp import LogSumExp
 from ..rules.nearer import Nearer
 from ..rules.rule import Rule
+from ..rules.softplus import Softplus
 from ..rules.top_k import TopK
+from ..rules.triplets import Triplets
 from ..tuning import Tiling, find_tiling
 
 ARCHITECTURES = {80: 163 << 10, 90: 227 << 10, 100: 227 << 10, 120: 99 << 10}
@@ -39,6 +44,11 @@ RULES: dict[str, Rule] = {
     "8 hardest negatives": TopK("negatives", 8),
     "distance-weighted negatives of 3 positives": DistanceWeighted("negatives", _COUNT, 3, seed=0, dimension=256),
     "negatives nearer than 6 thresholds": Nearer("negatives", torch.zeros(_COUNT, 6)),
+    "hinges of negatives": Hinge("negatives", 1.0),
+    "log-sum-exp of negatives": LogSumExp("negatives", -10.0),
+    "softplus of positives": Softplus("positives", 10.0, thresholds=torch.zeros(_COUNT, 1)),
+    "distance sum of positives": DistanceSum("positives"),
+    "semi-hard triplets of 3 positives": Triplets("negatives", 0.2, 1.0, thresholds=torch.zeros(_COUNT, 3)),
 }
 """A representative of every Triton form in `rules`."""
 

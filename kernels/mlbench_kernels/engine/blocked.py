@@ -8,6 +8,8 @@ one batched product serves many windows.
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+
 import torch
 from torch import Tensor
 
@@ -18,6 +20,7 @@ from .layout import Layout
 from .problem import Problem
 
 _ROWS, _COLUMNS = 384, 2048  # a float32 tile of 3 MiB fits a shared cache; a flat one leaves out most of a square
+_CLOSE = 1e-3  # of |x|^2 + |y|^2; above it a float32 distance is right to five digits
 _BLOCK = 32  # anchors that share a window
 _BLOCKS, _WINDOW = 32, 256  # windows of a batch, and how much of each at a time
 
@@ -34,18 +37,43 @@ class Stream:
         self.rule, self.problem, self.layout = rule, problem, Layout(rule, problem)
         self.x, self.y, self.a, self.b = self.layout.factors(problem, problem.dtype)
         self.thresholds = self.layout.thresholds(rule, problem, problem.dtype)
-        self.state = rule.init(len(self.x), problem.dtype, self.x.device)
 
     def run(self) -> tuple[Tensor, ...]:
         """The rule's outputs, by the caller's indices."""
-        if self.layout.sorted:
-            self._over_windows()
-        else:
-            self._over_everything()
-        return self.layout.restore(self.rule, self.rule.finish(self.state))
+        state = self.rule.init(len(self.x), self.problem.dtype, self.x.device)
+        for rows, tile in self._windows_seen() if self.layout.sorted else self._tiles_seen():
+            before: State = tuple(part[rows] for part in state)
+            for part, value in zip(before, self.rule.update(before, tile), strict=True):
+                part.copy_(value)
+        return self.layout.restore(self.rule, self.rule.finish(state))
 
-    def _over_everything(self) -> None:
-        """Every anchor against every reference; in the square form, those after it, and those before it by symmetry."""
+    def _tiles_seen(self) -> Iterator[tuple[slice, Tile]]:
+        for distance, rows, columns, after in self.tiles():
+            yield rows, self.seen(distance, rows, columns)
+            if after.start < after.stop:
+                yield after, self.seen(distance[:, after.start - columns.start :].T, after, rows)
+
+    def _windows_seen(self) -> Iterator[tuple[slice, Tile]]:
+        for distance, rows, window, first in self.windows():
+            yield rows, self.seen_in_windows(distance, rows, window, first)
+
+    def seen(self, distance: Tensor, rows: slice, columns: slice) -> Tile:
+        """What the anchors `rows` see of the references `columns`."""
+        index, reference_index = self.layout.index[rows], self.layout.reference_index[None, columns]
+        return Tile(distance, columns.start, index, reference_index, self.thresholds[rows])
+
+    def seen_in_windows(self, distance: Tensor, rows: slice, window: Tensor, first: int) -> Tile:
+        """What the anchors `rows` see of their windows of references."""
+        columns = self.layout.reference_index[window][:, None].expand(distance.shape).flatten(0, 1)
+        return Tile(distance.flatten(0, 1), first, self.layout.index[rows], columns, self.thresholds[rows])
+
+    def tiles(self) -> Iterator[tuple[Tensor, slice, slice, slice]]:
+        """Every anchor against every reference; in the square form, those after it, and those before it by symmetry.
+
+        Yields:
+            Distances `[B, C]`, which the next tile overwrites, their anchors, their references, and which of the latter
+            are also anchors that are to see the former by this tile.
+        """
         square, excluder = self.problem.square, Excluder(self.rule, self.problem, _COLUMNS)
         buffer = self.x.new_empty(min(_ROWS, len(self.x)) * min(_COLUMNS, len(self.y)))
         for i in range(0, len(self.x), _ROWS):
@@ -56,23 +84,26 @@ class Stream:
                 columns = slice(j, min(j + _COLUMNS, len(self.y)))
                 distance = self._distance(rows, columns, buffer)
                 excluder.punch(distance, columns)
-                self._show(distance, rows, j, self.layout.reference_index[None, columns])
-                after = max(rows.stop, j)
-                if square and after < columns.stop:
-                    self._show(distance[:, after - j :].T, slice(after, columns.stop), i, self.layout.index[None, rows])
+                yield distance, rows, columns, slice(max(rows.stop, j) if square else columns.stop, columns.stop)
 
     def _distance(self, rows: slice, columns: slice, buffer: Tensor) -> Tensor:
         """The tile `[B, C]`, in a buffer that the next tile overwrites."""
         shape = (rows.stop - rows.start, columns.stop - columns.start)
         tile = buffer[: shape[0] * shape[1]].view(shape)
+        x, y, a, b = self.x[rows], self.y[columns], self.a[rows, None], self.b[columns]
         if self.problem.distance == "cosine":
-            torch.mm(self.x[rows], self.y[columns].T, out=tile)
+            torch.mm(x, y.T, out=tile)
         else:
-            torch.add(self.a[rows, None], self.b[columns], out=tile).addmm_(self.x[rows], self.y[columns].T)
-        return self._in_unit(tile)
+            torch.add(a, b, out=tile).addmm_(x, y.T)
+        return self._in_unit(tile, x, y, a, b)
 
-    def _over_windows(self) -> None:
-        """Every anchor against the references of the labels near its own, as `_BLOCKS` blocks of anchors at a time."""
+    def windows(self) -> Iterator[tuple[Tensor, slice, Tensor, int]]:
+        """Every anchor against the references of the labels near its own, as `_BLOCKS` blocks of anchors at a time.
+
+        Yields:
+            Distances `[blocks, B, C]`, their anchors, the positions of each block's references `[blocks, C]`, and the
+            place of the first of them in the block's whole window.
+        """
         starts, stops = (part.long() for part in self.layout.spans(_BLOCK))
         whole = len(self.x) // _BLOCK * _BLOCK
         groups = [slice(i, min(i + _BLOCKS * _BLOCK, whole)) for i in range(0, whole, _BLOCKS * _BLOCK)]
@@ -86,32 +117,39 @@ class Stream:
             self.layout.offset[rows] = start.repeat_interleave((rows.stop - rows.start) // len(start))
             for first in range(0, width, _WINDOW):
                 column = torch.arange(first, min(first + _WINDOW, width), device=start.device)
-                self._show_windows(rows, start[:, None] + column, first)
+                window = start[:, None] + column
+                yield self._window_distance(rows, window), rows, window, first
 
-    def _show_windows(self, rows: slice, window: Tensor, first: int) -> None:
-        """Let each of the blocks of anchors in `rows` see its window of references, positions `[blocks, C]`."""
-        blocks, columns = window.shape
+    def _window_distance(self, rows: slice, window: Tensor) -> Tensor:
+        blocks, _ = window.shape
         x = self.x[rows].unflatten(0, (blocks, -1))
-        y = self.y.index_select(0, window.flatten()).unflatten(0, (blocks, -1)).transpose(1, 2)
-        if self.problem.distance == "cosine":
-            distance = torch.bmm(x, y)
-        else:
-            offset = self.a[rows].view(blocks, -1, 1) + self.b[window][:, None]
-            distance = offset.baddbmm_(x, y)
+        y = self.y.index_select(0, window.flatten()).unflatten(0, (blocks, -1))
+        a, b = self.a[rows].view(blocks, -1, 1), self.b[window][:, None]
+        distance = (a + b).baddbmm_(x, y.transpose(1, 2))
         outside = self.layout.labels[rows].view(blocks, -1, 1) != self.layout.reference_labels[window][:, None]
         if self.problem.square:  # both sides are in one order: an anchor meets itself where positions are equal
             position = torch.arange(rows.start, rows.stop, device=window.device)
             outside |= position.view(blocks, -1, 1) == window[:, None]
-        distance = self._in_unit(distance).masked_fill_(outside, self.rule.absent).flatten(0, 1)
-        index = self.layout.reference_index[window][:, None].expand(*x.shape[:2], columns)
-        self._show(distance, rows, first, index.reshape(-1, columns))
+        return self._in_unit(distance, x, y, a, b).masked_fill_(outside, self.rule.absent)
 
-    def _in_unit(self, distance: Tensor) -> Tensor:
-        return distance.copy_(self.problem.from_order(distance)) if self.rule.needs_distance else distance
+    def _in_unit(self, distance: Tensor, x: Tensor, y: Tensor, a: Tensor, b: Tensor) -> Tensor:
+        if not self.rule.needs_distance:
+            return distance
+        if self.problem.distance != "cosine":
+            _settle(distance, x, y, a, b)
+        return self.problem.from_order_(distance)
 
-    def _show(self, distance: Tensor, rows: slice, first: int, columns: Tensor) -> None:
-        """Let the anchors `rows` see references: their distances, the position of the first, their indices."""
-        before: State = tuple(part[rows] for part in self.state)
-        tile = Tile(distance, first, self.layout.index[rows], columns, self.thresholds[rows])
-        for part, value in zip(before, self.rule.update(before, tile), strict=True):
-            part.copy_(value)
+
+def _settle(square: Tensor, x: Tensor, y: Tensor, a: Tensor, b: Tensor) -> None:
+    """Compute squared distances `[.., B, C]` anew, from differences, where cancellation has left few digits of them."""
+    if square.amin() > _CLOSE * (a.amax() + b.amax()):
+        return
+    size = max(1, square.numel() // x.shape[-1])
+    for *block, row, column in zip(*(part.split(size) for part in _close(square, a, b)), strict=True):
+        # The factor on this side is -2 times the row, see `Problem.factors`.
+        difference = y[*block, column].add_(x[*block, row], alpha=0.5)
+        square[*block, row, column] = difference.square_().sum(dim=1)
+
+
+def _close(square: Tensor, a: Tensor, b: Tensor) -> tuple[Tensor, ...]:
+    return (square <= _CLOSE * (a + b)).nonzero(as_tuple=True)

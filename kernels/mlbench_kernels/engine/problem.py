@@ -97,9 +97,13 @@ class Problem:
 
     def from_order(self, order: Tensor) -> Tensor:
         """The distance of a pair with this order; rounding below zero becomes zero."""
+        return self.from_order_(order.clone())
+
+    def from_order_(self, order: Tensor) -> Tensor:
+        """`from_order` in place."""
         if self.distance == "cosine":
-            return order + 1
-        return order.clamp_min(0).sqrt() if self.distance == "euclidean" else order.clamp_min(0)
+            return order.add_(1)
+        return order.clamp_min_(0).sqrt_() if self.distance == "euclidean" else order.clamp_min_(0)
 
     def distances(self, index: Tensor, dtype: torch.dtype | None = None) -> Tensor:
         """Distances `[N]` or `[N, K]` of each anchor to the references `index`, from differences in float64.

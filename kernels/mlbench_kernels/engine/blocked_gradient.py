@@ -1,0 +1,87 @@
+"""The gradient pass of the blocked engine: the tiles of the forward pass again, and two products with each."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor
+
+from ..precision import deterministic
+from ..rules.pair_loss import PairLoss
+from ..rules.rule import Tile
+from .blocked import Stream
+from .problem import Problem
+
+
+def blocked_gradient(
+    rule: PairLoss, problem: Problem, outputs: tuple[Tensor, ...], upstream: Tensor
+) -> tuple[Tensor, Tensor]:
+    """Derivatives by anchors and references; for cosine by the normalised rows. See `run_gradient`."""
+    return GradientStream(rule, problem, outputs, upstream).run_gradient()
+
+
+class GradientStream(Stream):
+    """What every tile adds to the derivatives by the rows on its two sides.
+
+    With `G` the derivatives by half the squared distances, anchor i gets `sum_j G_ij (x_i - y_j)`: a row sum and a
+    product. In the square form a tile's transpose is added before the products, which then serve both. The cosine
+    distance is half the squared one of normalised rows, whose norms do not change: it has no row sums.
+    """
+
+    def __init__(self, rule: PairLoss, problem: Problem, outputs: tuple[Tensor, ...], upstream: Tensor) -> None:
+        super().__init__(rule, problem)
+        self.loss = rule
+        self.outputs = tuple(part[self.layout.index] for part in outputs)
+        self.upstream = upstream.to(problem.dtype)[self.layout.index]
+        self.dx = torch.zeros_like(self.y if problem.square else self.x)
+        self.dy = self.dx if problem.square else torch.zeros_like(self.y)
+        # The factors of anchors, see `Problem.factors`, are -2 or, for cosine, -1 times their rows.
+        self.scale = 1.0 if problem.distance == "cosine" else 0.5
+
+    def run_gradient(self) -> tuple[Tensor, Tensor]:
+        """Derivatives by the caller's indices."""
+        with deterministic(self.x.device):
+            if self.layout.sorted:
+                self._over_windows()
+            else:
+                self._over_tiles()
+        dx = torch.empty_like(self.dx).index_copy_(0, self.layout.index, self.dx)
+        if self.problem.square:
+            return dx, self.dy[:0]
+        return dx, torch.empty_like(self.dy).index_copy_(0, self.layout.reference_index, self.dy)
+
+    def _over_tiles(self) -> None:
+        for distance, rows, columns, after in self.tiles():
+            weight = self._weight(self.seen(distance, rows, columns), rows)
+            if after.start < after.stop:
+                mirrored = slice(after.start - columns.start, None)
+                weight[:, mirrored] += self._weight(self.seen(distance[:, mirrored].T, after, rows), after).T
+            half, x, y = self._by_half_square(weight, distance), self.x[rows], self.y[columns]
+            self.dx[rows].addmm_(half, y, alpha=-1)
+            self.dy[columns].addmm_(half.T, x, alpha=self.scale)
+            if self.problem.distance != "cosine":
+                self.dx[rows].addcmul_(half.sum(dim=1)[:, None], x, value=-self.scale)
+                self.dy[columns].addcmul_(half.sum(dim=0)[:, None], y)
+
+    def _over_windows(self) -> None:
+        for distance, rows, window, first in self.windows():
+            weight = self._weight(self.seen_in_windows(distance, rows, window, first), rows)
+            half = self._by_half_square(weight.view_as(distance), distance)
+            x = self.x[rows].unflatten(0, (len(window), -1))
+            y = self.y.index_select(0, window.flatten()).unflatten(0, (len(window), -1))
+            by_x, by_y = torch.bmm(half, y).neg_(), torch.bmm(half.transpose(1, 2), x).mul_(self.scale)
+            if self.problem.distance != "cosine":
+                by_x.addcmul_(half.sum(dim=2, keepdim=True), x, value=-self.scale)
+                by_y.addcmul_(half.sum(dim=1)[..., None], y)
+            self.dx[rows] += by_x.flatten(0, 1)
+            self.dy.index_add_(0, window.flatten(), by_y.flatten(0, 1))  # windows overlap
+
+    def _weight(self, tile: Tile, rows: slice) -> Tensor:
+        return self.loss.weight(tile, tuple(part[rows] for part in self.outputs), self.upstream[rows])
+
+    def _by_half_square(self, weight: Tensor, distance: Tensor) -> Tensor:
+        """Derivatives by half the squared distances; rows that are equal have no direction, and get none."""
+        if self.problem.distance == "euclidean":
+            if distance.amin() <= 0:
+                distance = distance.masked_fill(distance <= 0, torch.inf)
+            return weight.div_(distance)
+        return weight if self.problem.distance == "cosine" else weight.mul_(2)

@@ -1,0 +1,23 @@
+"""Losses with the call signature of pytorch-metric-learning, and pair losses of one's own."""
+
+from .contrastive import ContrastiveLoss
+from .lifted_structure import GeneralizedLiftedStructureLoss, LiftedStructureLoss
+from .metric_loss import MetricLoss
+from .multi_similarity import MultiSimilarityLoss
+from .nt_xent import NTXentLoss
+from .statistics import pair_loss
+from .sup_con import SupConLoss
+from .triplet_margin import MinedTripletLoss, TripletMarginLoss
+
+__all__ = [
+    "ContrastiveLoss",
+    "GeneralizedLiftedStructureLoss",
+    "LiftedStructureLoss",
+    "MetricLoss",
+    "MinedTripletLoss",
+    "MultiSimilarityLoss",
+    "NTXentLoss",
+    "SupConLoss",
+    "TripletMarginLoss",
+    "pair_loss",
+]

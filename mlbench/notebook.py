@@ -10,6 +10,7 @@ from mlbench.execution import Summary, open_study, run_plan
 from mlbench.execution.watch import Events, Watch
 from mlbench.leaderboard import leaderboard_frame, write_leaderboard
 from mlbench.protocols import Plan
+from mlbench.registry import refuse_broken, use_file
 from mlbench.reports import write_intervals
 from mlbench.spec import load_benchmark
 from mlbench.store import Store
@@ -38,6 +39,7 @@ def run(
     store: str | Path | None = None,
     retry_failed: bool = False,
     watch: Watch | None = None,
+    plugins: Iterable[str | Path] = (),
 ) -> Result:
     """Run a benchmark, or what is left of it, and write its leaderboard into its store.
 
@@ -47,6 +49,7 @@ def run(
         store: Folder for the records; by default ``mlbench-runs/<name>-<digest>``.
         retry_failed: Do failed and diverged runs again.
         watch: Is told what happens; by default nobody.
+        plugins: Python files whose classes the benchmark names as ``file:Class``, as with ``--plugin``.
 
     Raises:
         MlbenchError: With a message for the user; see `mlbench.api.errors`.
@@ -59,6 +62,9 @@ def run(
     ...     result.summary.failed, list(mlbench.leaderboard(folder).method)
     ({}, ['Untrained'])
     """
+    for file in plugins:
+        use_file(file)
+    refuse_broken()
     study = open_study(load_benchmark(benchmark, overrides), store)
     events = Events(study.store.path / "events.jsonl", watch or Watch())
     summary = run_plan(study, events, retry_failed=retry_failed)
@@ -67,10 +73,17 @@ def run(
     return Result(study.store.path, summary)
 
 
-def plan(benchmark: str | Path | Mapping[str, Any], *, overrides: Iterable[str] = ()) -> Plan:
-    """The jobs of a benchmark; nothing is run or written.
+def plan(
+    benchmark: str | Path | Mapping[str, Any],
+    *,
+    overrides: Iterable[str] = (),
+    plugins: Iterable[str | Path] = (),
+) -> Plan:
+    """The jobs of a benchmark; nothing is run or written. The arguments are those of `run`.
 
     >>> len(plan("smoke"))
     10
     """
+    for file in plugins:
+        use_file(file)
     return open_study(load_benchmark(benchmark, overrides)).plan

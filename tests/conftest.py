@@ -124,6 +124,42 @@ def mlbench(monkeypatch, capfd):
 
 
 @pytest.fixture
+def install(tmp_path, monkeypatch):
+    """Install a distribution with one module, for child processes too: it is found as after ``pip install``."""
+    from mlbench.registry import entries
+
+    site = tmp_path / "site-packages"
+    site.mkdir()
+    monkeypatch.syspath_prepend(site)
+    monkeypatch.setenv("PYTHONPATH", str(site), prepend=os.pathsep)
+    before = set(sys.modules)
+    entries.cache_clear()
+
+    def install(name, points, source="", version="1.2.3", requires=(), folder=site, origin=None):
+        """``points``: lines by kind. ``source``: of the module, which is named like the distribution; None for none."""
+        stem = name.replace("-", "_")
+        info = folder / f"{stem}-{version}.dist-info"
+        info.mkdir(parents=True)
+        headers = [f"Name: {name}", f"Version: {version}", *(f"Requires-Dist: {text}" for text in requires)]
+        (info / "METADATA").write_text("\n".join(["Metadata-Version: 2.1", *headers]) + "\n")
+        groups = [f"[mlbench.{kind}]\n" + "\n".join(lines) for kind, lines in points.items()]
+        (info / "entry_points.txt").write_text("\n".join(groups) + "\n")
+        if origin is not None:
+            (info / "direct_url.json").write_text(json.dumps(origin))
+        if source is not None:
+            (folder / f"{stem}.py").write_text(source)
+        entries.cache_clear()
+        return folder
+
+    yield install
+    for module in set(sys.modules) - before:
+        if str(tmp_path) in str(getattr(sys.modules[module], "__file__", "")):
+            del sys.modules[module]
+    monkeypatch.undo()
+    entries.cache_clear()
+
+
+@pytest.fixture
 def misbehaving(tmp_path, monkeypatch):
     """Install the package ``misbehaving``, for worker processes too."""
     from mlbench.registry import entries

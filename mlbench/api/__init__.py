@@ -18,13 +18,15 @@ if TYPE_CHECKING:
     from mlbench.api.errors import PluginError as PluginError
     from mlbench.api.errors import StoreError as StoreError
     from mlbench.api.errors import UnknownNameError as UnknownNameError
-    from mlbench.api.info import API_VERSION as API_VERSION
+    from mlbench.api.hashing import digest as digest
+    from mlbench.api.info import API_VERSIONS as API_VERSIONS
     from mlbench.api.info import ComponentInfo as ComponentInfo
     from mlbench.api.space import Categorical as Categorical
     from mlbench.api.space import Dimension as Dimension
     from mlbench.api.space import Float as Float
     from mlbench.api.space import Int as Int
     from mlbench.api.space import Space as Space
+    from mlbench.api.table import table_dataset as table_dataset
     from mlbench.api.trunk import Trunk as Trunk
 
 # Importing this package must stay cheap: `mlbench --help` and `mlbench ls` pass through it.
@@ -33,8 +35,10 @@ __getattr__, __dir__ = lazy_exports(
     {
         "dataset": ("Dataset", "ItemTable"),
         "errors": ("ConfigError", "DataError", "MlbenchError", "PluginError", "StoreError", "UnknownNameError"),
-        "info": ("API_VERSION", "ComponentInfo"),
+        "hashing": ("digest",),
+        "info": ("API_VERSIONS", "ComponentInfo"),
         "space": ("Categorical", "Dimension", "Float", "Int", "Space"),
+        "table": ("table_dataset",),
         "trunk": ("Trunk",),
     },
 )

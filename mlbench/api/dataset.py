@@ -57,7 +57,8 @@ class ItemTable:
 class Dataset(ABC):
     """A dataset plugin: subclass, fill in the three members, name the class in the group ``mlbench.datasets``.
 
-    The constructor's arguments are the dataset's configuration (paths among them).
+    The constructor's arguments are the dataset's configuration (paths among them). `table_dataset` makes such a class
+    from two functions.
     """
 
     info: ClassVar[ComponentInfo] = ComponentInfo()
@@ -80,4 +81,4 @@ class Dataset(ABC):
     @property
     @abstractmethod
     def content_hash(self) -> str:
-        """SHA-256 (hex) over everything that can change what ``items`` and ``load`` return."""
+        """SHA-256 (hex) over everything that can change what ``items`` and ``load`` give; see `mlbench.api.digest`."""

@@ -10,7 +10,15 @@ class ConfigError(MlbenchError):
 
 
 class UnknownNameError(ConfigError):
-    """A component, a preset or a method that does not exist or is not unique."""
+    """A component, a preset or a method that does not exist or is not unique.
+
+    Attributes:
+        name: Of a component, the name that was asked for.
+    """
+
+    def __init__(self, message: str, name: str = "") -> None:
+        super().__init__(message)
+        self.name = name
 
 
 class PluginError(MlbenchError):

@@ -5,8 +5,19 @@ from dataclasses import dataclass, field
 
 from mlbench.api.space import Dimension
 
-#: Version of the contract between mlbench and a component. A component asking for another one is not loaded.
-API_VERSION = 1
+#: Version of the contract between mlbench and a component of each kind. A component made for another one is not loaded.
+API_VERSIONS: Mapping[str, int] = {
+    "losses": 1,
+    "miners": 1,
+    "distances": 1,
+    "reducers": 1,
+    "regularizers": 1,
+    "samplers": 1,
+    "datasets": 1,
+    "models": 1,
+    "metrics": 1,
+    "protocols": 1,
+}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -17,7 +28,7 @@ class ComponentInfo:
         summary: One line for ``mlbench show``.
         citation: The paper or source.
         tags: Free words, e.g. ``("pair", "proxy")``.
-        api: The plugin API it was written for.
+        api: The version of its kind's contract that it was written for (see `API_VERSIONS`).
         version: Behaviour version: raise it when the same configuration starts to give other numbers. It enters the
             identity of every run that uses the component.
         space: Search space of its constructor's arguments.
@@ -31,7 +42,7 @@ class ComponentInfo:
     summary: str = ""
     citation: str = ""
     tags: tuple[str, ...] = ()
-    api: int = API_VERSION
+    api: int = 1  # not today's version: what declares none was written for the first
     version: int = 1
     space: Mapping[str, Dimension] = field(default_factory=dict)
     needs: frozenset[str] = frozenset()

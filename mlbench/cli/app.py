@@ -3,9 +3,11 @@
 0: all done. 1: usage or configuration. 2: some runs failed. 75: interrupted, the same command resumes.
 """
 
+import os
 import signal
 import sys
 from types import FrameType
+from typing import Annotated
 
 import typer
 
@@ -22,6 +24,20 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     rich_markup_mode=None,
 )
+
+
+@app.callback()
+def _options(
+    no_plugins: Annotated[
+        bool, typer.Option("--no-plugins", help="Use the harness's own components alone, whatever else is installed.")
+    ] = False,
+) -> None:
+    if no_plugins:
+        from mlbench.registry.distributions import SWITCH
+
+        os.environ[SWITCH] = ""  # for worker processes too
+
+
 for verb in (run, plan, status, leaderboard, evaluate, ls, show, doctor):
     app.command(verb.__name__.rpartition(".")[2])(verb.command)
 

@@ -2,11 +2,15 @@
 
 import json
 
-from mlbench.cli.options import AsJson, BenchmarkName, Overrides, StoreFolder
+from mlbench.cli.options import AsJson, BenchmarkName, Overrides, PluginFiles, StoreFolder
 
 
 def command(
-    benchmark: BenchmarkName, set_: Overrides = None, store: StoreFolder = None, as_json: AsJson = False
+    benchmark: BenchmarkName,
+    set_: Overrides = None,
+    store: StoreFolder = None,
+    plugin: PluginFiles = None,
+    as_json: AsJson = False,
 ) -> None:
     """Show what a benchmark would run; nothing is run or written."""
     show_plan(benchmark, set_ or [], store, as_json)

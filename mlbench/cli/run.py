@@ -6,13 +6,14 @@ from typing import Annotated
 
 import typer
 
-from mlbench.cli.options import AsJson, BenchmarkName, Overrides, StoreFolder
+from mlbench.cli.options import AsJson, BenchmarkName, Overrides, PluginFiles, StoreFolder
 
 
 def command(
     benchmark: BenchmarkName,
     set_: Overrides = None,
     store: StoreFolder = None,
+    plugin: PluginFiles = None,
     workers: Annotated[
         int | None, typer.Option(help="Worker processes; 0 runs in this one. Default: one a core.")
     ] = None,

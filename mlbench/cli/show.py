@@ -4,14 +4,17 @@ from typing import Annotated
 
 import typer
 
+from mlbench.cli.options import PluginFiles
+
 
 def command(
     name: Annotated[str, typer.Argument(help="kind/name (losses/triplet-margin), a method or a benchmark.")],
+    plugin: PluginFiles = None,
 ) -> None:
     """Show a component with its arguments, a named method, or a benchmark with everything filled in."""
     from mlbench.registry.entries import KINDS
-    from mlbench.spec.load import benchmark_names
     from mlbench.spec.named import named_methods
+    from mlbench.spec.shipped import benchmark_names
 
     kind, _, rest = name.partition("/")
     if kind in KINDS and rest:
@@ -34,7 +37,8 @@ def _show_component(kind: str, name: str) -> None:
     entry = find(kind, name)
     component = load(entry)
     info = info_of(component)
-    print(f"{entry.id}  ({entry.distribution} {entry.version}, {entry.point.value})")
+    origin = f"{entry.distribution} {entry.version}, {entry.point.value}" if entry.plugin else "un-packaged"
+    print(f"{entry.id}  ({origin})")
     for text in (info.summary, info.citation):
         if text:
             print(text)

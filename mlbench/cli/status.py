@@ -4,14 +4,18 @@ import json
 from collections import Counter
 from typing import TYPE_CHECKING
 
-from mlbench.cli.options import AsJson, BenchmarkName, Overrides, StoreFolder
+from mlbench.cli.options import AsJson, BenchmarkName, Overrides, PluginFiles, StoreFolder
 
 if TYPE_CHECKING:
     from mlbench.execution import Study
 
 
 def command(
-    benchmark: BenchmarkName, set_: Overrides = None, store: StoreFolder = None, as_json: AsJson = False
+    benchmark: BenchmarkName,
+    set_: Overrides = None,
+    store: StoreFolder = None,
+    plugin: PluginFiles = None,
+    as_json: AsJson = False,
 ) -> None:
     """Show how far a benchmark is, from its records alone."""
     from tabulate import tabulate

@@ -8,8 +8,8 @@ import numpy.typing as npt
 from sklearn.datasets import load_digits
 
 from mlbench.api.dataset import Dataset, ItemTable
+from mlbench.api.hashing import digest
 from mlbench.api.info import ComponentInfo
-from mlbench.data.hashing import digest
 
 
 class Digits(Dataset):

@@ -10,9 +10,9 @@ import numpy.typing as npt
 
 from mlbench.api.dataset import Dataset, ItemTable
 from mlbench.api.errors import ConfigError, DataError
+from mlbench.api.hashing import digest
 from mlbench.api.info import ComponentInfo
 from mlbench.data.decoding import decode_rgb
-from mlbench.data.hashing import digest
 
 #: File name extensions that count as images, whatever their case.
 EXTENSIONS = (".jpg", ".jpeg", ".png", ".webp", ".bmp", ".gif", ".tif", ".tiff")

@@ -13,10 +13,10 @@ from PIL import features
 
 from mlbench.api.dataset import Dataset, ItemTable
 from mlbench.api.errors import ConfigError
+from mlbench.api.hashing import digest
 from mlbench.api.info import ComponentInfo
 from mlbench.data.cache import Arrays, cached_arrays
 from mlbench.data.glyph_drawing import RECIPE, SIZE, draw_glyphs, font_files, pixels_of
-from mlbench.data.hashing import digest
 
 
 class Glyphs(Dataset):

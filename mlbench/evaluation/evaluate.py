@@ -34,6 +34,7 @@ def evaluate(
     *,
     recall_at: Sequence[int] = (1, 2, 4, 8),
     distance: Literal["cosine", "squared-euclidean"] = "cosine",
+    all_ranks: bool = False,
 ) -> RetrievalMetrics:
     """Exact Recall@K, R-Precision and MAP@R.
 
@@ -47,6 +48,7 @@ def evaluate(
         gallery_labels: ``[M]``.
         recall_at: The K of Recall@K.
         distance: ``"cosine"`` or ``"squared-euclidean"``.
+        all_ranks: MAP and MRR too. They depend on positives at any rank, so nothing can be left out: it takes longer.
 
     Raises:
         DataError: If shapes do not fit, a value is not finite, or no query has a positive; the message says where.
@@ -65,14 +67,17 @@ def evaluate(
             None if gallery_ids is None else gallery_ids.to(queries.device),
             recall_at=tuple(recall_at),
             distance=distance,
+            all_ranks=all_ranks,
         )
     except ValueError as error:
         text = re.sub(r"\w+", lambda word: _NAMES.get(word[0], word[0]), str(error))
         raise DataError(f"evaluate: {text}") from None
 
 
-def evaluate_file(path: str | Path, recall_at: Sequence[int] = (1, 2, 4, 8)) -> RetrievalMetrics:
-    """Metrics of an ``.npz`` file.
+def evaluate_file(
+    path: str | Path, recall_at: Sequence[int] = (1, 2, 4, 8), all_ranks: bool = False
+) -> RetrievalMetrics:
+    """Metrics of an ``.npz`` file, as of `evaluate`.
 
     It holds ``embeddings [N, D]`` and ``labels [N]``, and for the query/gallery form ``gallery [M, D]`` and
     ``gallery_labels [M]`` too.
@@ -98,6 +103,7 @@ def evaluate_file(path: str | Path, recall_at: Sequence[int] = (1, 2, 4, 8)) -> 
             arrays.get("gallery"),
             arrays.get("gallery_labels"),
             recall_at=recall_at,
+            all_ranks=all_ranks,
         )
     except DataError as error:
         raise DataError(f"{path}: {error}") from None

@@ -14,6 +14,7 @@ from mlbench.execution.watch import Watch
 from mlbench.execution.worker import Context
 from mlbench.protocols import Job, Outcome
 from mlbench.protocols.recipe import as_table
+from mlbench.registry import used_files
 from mlbench.spec import digest
 from mlbench.store import Record
 
@@ -79,7 +80,7 @@ class _Coordinator:
         for job in list(self.pending):
             if any(key not in self.outcomes for key in job.after):
                 continue
-            request = self.study.protocol.request(job, self.outcomes)
+            request = self.study.request(job, self.outcomes)
             if request is None:
                 self.pending.remove(job)
                 self._failed(job, "impossible: nothing before it succeeded")
@@ -155,7 +156,7 @@ class _Coordinator:
 def _pool(study: Study, jobs: int) -> Iterator[Pool]:
     benchmark = study.benchmark
     device, threads = benchmark.runtime.device, benchmark.training.threads
-    context = Context(str(study.store.path), as_table(benchmark.dataset), device, threads)
+    context = Context(str(study.store.path), as_table(benchmark.dataset), device, threads, used_files())
     workers = benchmark.runtime.workers
     if workers is None:
         workers = max(1, available_cores() // threads) if device == "cpu" else 1

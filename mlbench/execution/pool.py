@@ -6,7 +6,6 @@ A worker that dies takes only its own job with it: the pool says so and starts a
 import json
 import queue
 import subprocess
-import sys
 import threading
 from collections.abc import Mapping
 from contextlib import suppress
@@ -14,6 +13,7 @@ from dataclasses import dataclass
 from typing import Any, Protocol
 
 from mlbench.execution.worker import Context, Worker
+from mlbench.registry.child import python_module
 
 
 @dataclass(frozen=True)
@@ -124,10 +124,15 @@ class LocalProcesses:
             _bury(slot)
 
     def _start(self) -> _Slot:
-        command = [sys.executable, "-m", "mlbench.execution.serve"]
+        command, environment = python_module("mlbench.execution.serve")
         # A session of its own: Ctrl-C in the terminal reaches the coordinator alone, which then decides.
         process = subprocess.Popen(
-            command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, start_new_session=True
+            command,
+            env=environment,
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            text=True,
+            start_new_session=True,
         )
         slot = _Slot(process)
         threading.Thread(target=self._listen, args=(slot,), daemon=True).start()

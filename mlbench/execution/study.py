@@ -1,13 +1,15 @@
 """A study: a benchmark bound to its dataset and its store."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from mlbench.api.dataset import Dataset
-from mlbench.protocols import DatasetFacts, Plan, Protocol, Recipe
+from mlbench.api.errors import UnknownNameError
+from mlbench.protocols import DatasetFacts, Job, Outcome, Plan, Protocol, Recipe
 from mlbench.protocols.recipe import as_table
-from mlbench.registry import find, info_of, load, resolve
+from mlbench.registry import Resolved, blamed, check_requirements, component_identity, find, load, resolve, used_plugins
 from mlbench.spec import Benchmark, digest, identity_of
 from mlbench.store import Store
 
@@ -20,11 +22,19 @@ class Study:
     protocol: Protocol
     plan: Plan
     store: Store
+    protocol_identity: Mapping[str, Any]
 
     @property
     def benchmark(self) -> Benchmark:
         """The benchmark."""
         return self.recipe.benchmark
+
+    def request(self, job: Job, outcomes: Mapping[str, Outcome]) -> dict[str, Any] | None:
+        """See `Protocol.request`; a protocol of un-packaged code is named with its source's hash."""
+        request = self.protocol.request(job, outcomes)
+        if request is None or "source" not in self.protocol_identity:
+            return request
+        return request | {"protocol": {**request.get("protocol", {}), **self.protocol_identity}}
 
     def claim(self) -> None:
         """Bind the store to this study.
@@ -50,14 +60,24 @@ def open_study(benchmark: Benchmark, store: str | Path | None = None) -> Study:
         store: Folder of the store; by default ``mlbench-runs/<name>-<digest>``.
 
     Raises:
-        ConfigError: If a component, argument or search path is wrong.
+        ConfigError: If a component, argument or search path is wrong. Where a component is not installed and the store
+            has records of it, the message says which package they used.
+        PluginError: If a required plugin is missing, or one that is selected cannot be used.
         DataError: If the dataset is missing, damaged or too small.
     """
-    dataset = resolve("datasets", as_table(benchmark.dataset), "dataset")
-    recipe = Recipe(benchmark, _facts(dataset.entry.id, dataset.build()))
-    protocol: Protocol = load(find("protocols", benchmark.protocol, "protocol"))(recipe)
-    folder = Path(store) if store else default_store(recipe)
-    return Study(recipe, protocol, protocol.plan(), Store(folder))
+    check_requirements(benchmark.require)
+    folder = Path(store) if store else None
+    try:
+        recipe = Recipe(benchmark, _facts(resolve("datasets", as_table(benchmark.dataset), "dataset")))
+        folder = folder or default_store(recipe)
+        entry = find("protocols", benchmark.protocol, "protocol")
+        with blamed(entry, "protocol", "cannot plan"):
+            component = load(entry)
+            protocol: Protocol = component(recipe)
+            plan = protocol.plan()
+    except UnknownNameError as error:
+        raise UnknownNameError(f"{error}{_recorded(error.name, folder)}", error.name) from error
+    return Study(recipe, protocol, plan, Store(folder), component_identity(entry, component))
 
 
 def default_store(recipe: Recipe) -> Path:
@@ -65,7 +85,18 @@ def default_store(recipe: Recipe) -> Path:
     return Path("mlbench-runs") / f"{recipe.benchmark.name}-{digest(recipe.identity())[:8]}"
 
 
-def _facts(identifier: str, dataset: Dataset) -> DatasetFacts:
-    items = dataset.items
-    version = info_of(type(dataset)).version
-    return DatasetFacts(identifier, version, dataset.content_hash, len(items.class_names), len(items))
+def _facts(resolved: Resolved) -> DatasetFacts:
+    dataset: Dataset = resolved.build()
+    with blamed(resolved.entry, "dataset", "cannot be read"):
+        items, content = dataset.items, dataset.content_hash
+    known = component_identity(resolved.entry, resolved.component)
+    return DatasetFacts(known["id"], known["version"], content, len(items.class_names), len(items), known.get("source"))
+
+
+def _recorded(name: str, folder: Path | None) -> str:
+    """Which package the store's records used under a name that nothing has here."""
+    if not name or folder is None or not (folder / "store.json").is_file():
+        return ""
+    rows = [row for record in Store(folder).records() for row in record.provenance]
+    used = used_plugins([row for row in rows if name in (row["id"], row["id"].partition("/")[2])])
+    return f"; the records in {folder} used {' and '.join(used)}" if used else ""

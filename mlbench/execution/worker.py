@@ -1,7 +1,7 @@
 """Does one job after another: data in, record out."""
 
 import traceback
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any, Literal
@@ -11,17 +11,17 @@ from mlbench_kernels import used_backends
 from safetensors.torch import load, save
 
 from mlbench.api.dataset import Dataset
-from mlbench.api.errors import ConfigError, DataError, StoreError
+from mlbench.api.errors import ConfigError, DataError, PluginError, StoreError
 from mlbench.data.images import ImageStore, ImageView
 from mlbench.data.splits import ClassSplits, mlrc_splits
 from mlbench.data.transforms import EvalTransform
 from mlbench.evaluation import Retrieval, concatenate
 from mlbench.execution.environment import environment
-from mlbench.registry import resolve
+from mlbench.registry import culprits, provenance_of, resolve, source_of, sources_in, use_file
 from mlbench.spec import Transforms, digest
 from mlbench.store import Record, Store
 from mlbench.training import Diverged, Meter, embed, train
-from mlbench.training.setup import from_identity, model_of, setup_of
+from mlbench.training.setup import model_of, setup_of
 
 Tell = Callable[[Mapping[str, Any]], None]
 _MODEL = "model.safetensors"
@@ -35,6 +35,7 @@ class Context:
     dataset: Mapping[str, Any]
     device: str
     threads: int = 1
+    plugins: Sequence[str] = ()
 
 
 class Worker:
@@ -47,6 +48,8 @@ class Worker:
 
     def __init__(self, context: Context) -> None:
         _check_device(context.device)
+        for file in context.plugins:
+            use_file(file)
         # Tests too: how a sum is split over threads shows in its last bits, and a resumed run may begin with a test.
         torch.set_num_threads(context.threads)
         self.context = context
@@ -61,6 +64,7 @@ class Worker:
 
         Raises:
             DataError: If the dataset cannot be read or is not the one planned for.
+            PluginError: If un-packaged code is no longer what it was when the plan was made.
             StoreError: If the record cannot be written.
         """
         self._check_content(request)
@@ -83,7 +87,8 @@ class Worker:
             outcome, error = "failed", str(reason)
         except Exception as reason:
             tail = "".join(traceback.format_exception(reason)[-4:])
-            outcome, error = "failed", f"{type(reason).__name__}: {reason}\n{tail}"
+            blame = culprits(reason, request)
+            outcome, error = "failed", f"{type(reason).__name__}: {reason}{f' ({blame})' if blame else ''}\n{tail}"
         record = Record(
             run=digest(request),
             request=dict(request),
@@ -91,7 +96,7 @@ class Worker:
             results=results,
             error=error,
             cost={"seconds": meter.seconds, "peak_memory": meter.peak_memory, **cost},
-            provenance=_provenance(request),
+            provenance=provenance_of(request),
             environment=environment() | {f"kernel {name}": backend for name, backend in sorted(backends.items())},
         )
         self.store.commit(record, files)
@@ -153,6 +158,11 @@ class Worker:
                 f"{request['dataset']['id']}: its content changed since the plan was made; "
                 f"restore it, or give the command again to plan for the new content in another store"
             )
+        for identifier, source in sources_in(request).items():
+            if source_of(identifier.partition(":")[0]) != source:
+                raise PluginError(
+                    f"{identifier}: its source changed since the plan was made; give the command again to plan for it"
+                )
 
 
 def _check_device(device: str) -> None:
@@ -162,11 +172,3 @@ def _check_device(device: str) -> None:
     except (RuntimeError, AssertionError) as error:
         reason = str(error).partition("\n")[0]
         raise ConfigError(f"runtime.device: {device!r} cannot be used here ({reason}); try --device cpu") from None
-
-
-def _provenance(request: Mapping[str, Any]) -> list[dict[str, str]]:
-    parts = [("models", request["model"]["trunk"], "model.trunk")]
-    parts += [(kind, request.get(name), name) for kind, name in (("losses", "loss"), ("miners", "miner"))]
-    return [
-        row for kind, identity, where in parts if identity for row in from_identity(kind, identity, where).provenance()
-    ]

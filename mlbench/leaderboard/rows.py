@@ -5,10 +5,14 @@ from dataclasses import dataclass, field
 from statistics import fmean
 from typing import Any
 
+from mlbench.registry import sources_in, used_plugins
 from mlbench.store import Record, Store
 
 #: Metrics of a test record that are reported, besides Recall@K: key and heading.
 METRICS = {"map_at_r": "MAP@R", "r_precision": "R-Precision"}
+#: Behind the name of a method that used un-packaged code.
+MARK = " †"
+UNPACKAGED = "un-packaged code: no distribution, no version, known by the hash of its source alone"
 
 
 @dataclass
@@ -27,6 +31,8 @@ class Row:
         runs: All runs.
         images: Images seen in training, over all runs.
         cost: Seconds over all runs, peak memory of any, images per second of training.
+        plugins: Distributions with version that its runs used besides the harness.
+        unpackaged: Ids of un-packaged code that its runs used, and the hashes of their sources.
     """
 
     method: str
@@ -40,6 +46,13 @@ class Row:
     runs: int = 0
     images: int = 0
     cost: dict[str, float] = field(default_factory=dict)
+    plugins: list[str] = field(default_factory=list)
+    unpackaged: dict[str, str] = field(default_factory=dict)
+
+    @property
+    def label(self) -> str:
+        """The method's name, with a mark if anything of it was un-packaged."""
+        return self.method + (MARK if self.unpackaged else "")
 
     def values(self, metric: str, form: str) -> list[float]:
         """All values of a metric, by reproduction. ``form`` is ``separated`` or ``concatenated``."""
@@ -79,6 +92,9 @@ def _row(name: str, records: list[Record], method: dict[str, Any]) -> Row:
     row.concatenated = [record.results["concatenated"] for record in tests]
     row.images = sum(int(record.results.get("images", 0)) for record in done)
     row.cost = _cost(records)
+    row.plugins = used_plugins([line for record in records for line in record.provenance])
+    for record in records:
+        row.unpackaged |= sources_in(record.request)
     return row
 
 

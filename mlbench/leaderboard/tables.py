@@ -11,6 +11,8 @@ from mlbench.store import Store
 
 #: The two results of the Reality Check.
 FORMS = ("separated", "concatenated")
+#: Columns that say where a method's components come from; files have them only where there is something to say.
+ORIGINS = ("plugins", "unpackaged")
 
 
 def metric_names(store: Store) -> dict[str, str]:
@@ -24,7 +26,8 @@ def leaderboard_frame(store: Store) -> pd.DataFrame:
 
     Columns: ``rank``, ``method``, ``n`` (reproductions), for both forms and every metric ``<form>.<metric>`` (mean),
     ``….half`` (half width of the 95% t-interval) and ``….values``; ``validation_map_at_r``, ``trials``,
-    ``best_trial``, ``hyperparameters``, ``runs``, ``failures``, ``training_images``.
+    ``best_trial``, ``hyperparameters``, ``runs``, ``failures``, ``training_images``; ``plugins`` (distribution
+    and version) and ``unpackaged`` (id, source hash) that the runs used besides the harness.
 
     Raises:
         StoreError: If there is no store or a record cannot be trusted.
@@ -65,4 +68,6 @@ def _results(row: Row, metrics: list[str]) -> dict[str, Any]:
         "runs": row.runs,
         "failures": row.failures,
         "training_images": row.images,
+        "plugins": ", ".join(row.plugins),
+        "unpackaged": ", ".join(f"{name} (source {source[:12]})" for name, source in sorted(row.unpackaged.items())),
     }

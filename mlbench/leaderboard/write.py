@@ -9,7 +9,8 @@ import pandas as pd
 from tabulate import tabulate
 
 from mlbench.api.errors import StoreError
-from mlbench.leaderboard.tables import FORMS, cost_frame, leaderboard_frame, metric_names
+from mlbench.leaderboard.rows import MARK, UNPACKAGED
+from mlbench.leaderboard.tables import FORMS, ORIGINS, cost_frame, leaderboard_frame, metric_names
 from mlbench.store import Store
 from mlbench.store.atomic import write_text
 
@@ -26,10 +27,11 @@ def write_leaderboard(store: Store, folder: str | Path) -> list[Path]:
         StoreError: If the store cannot be read or the folder cannot be written.
     """
     frame, cost = leaderboard_frame(store), cost_frame(store)
+    table = frame.drop(columns=[name for name in ORIGINS if not any(frame[name])])
     texts = {
         "leaderboard.md": leaderboard_markdown(store, frame),
-        "leaderboard.csv": _csv(frame.drop(columns=[name for name in frame if name.endswith(".values")])),
-        "leaderboard.json": _json(store, frame),
+        "leaderboard.csv": _csv(table.drop(columns=[name for name in table if name.endswith(".values")])),
+        "leaderboard.json": _json(store, table),
         "cost.md": cost_markdown(store, cost),
         "cost.csv": _csv(cost),
     }
@@ -64,7 +66,7 @@ def leaderboard_markdown(store: Store, frame: pd.DataFrame) -> str:
     parts = [f"# {store.header['name']}", _about(store)]
     for form in FORMS:
         parts += [f"## {_TITLES[form]}", _table(_form(frame, form, metric_names(store)))]
-    parts += ["## Search", _NOTE, _table(_search(frame))]
+    parts += ["## Search", _NOTE, _table(_search(frame)), *_origins(frame)]
     return "\n\n".join(parts) + "\n"
 
 
@@ -117,10 +119,22 @@ def _arguments(arguments: dict[str, Any]) -> str:
     return "(" + ", ".join(f"{name}={value}" for name, value in sorted(arguments.items())) + ")"
 
 
+def _origins(frame: pd.DataFrame) -> list[str]:
+    """What of the methods is not of the harness, if anything is."""
+    lines = [f"- {_label(line)}: {line['plugins']}" for _, line in frame.iterrows() if line["plugins"]]
+    notes = [f"- {line['method']}: {line['unpackaged']}" for _, line in frame.iterrows() if line["unpackaged"]]
+    parts = ["## Plugins", "\n".join(lines)] if lines else []
+    return parts + ([f"{MARK.strip()} {UNPACKAGED}:", "\n".join(notes)] if notes else [])
+
+
+def _label(line: "pd.Series[Any]") -> str:
+    return f"{line['method']}{MARK if line['unpackaged'] else ''}"
+
+
 def _form(frame: pd.DataFrame, form: str, metrics: dict[str, str]) -> list[dict[str, Any]]:
     ordered = frame.sort_values(f"{form}.map_at_r", ascending=False, na_position="last", kind="stable")
     return [
-        {"": place, "Method": line["method"]}
+        {"": place, "Method": _label(line)}
         | {heading: _percent(line, f"{form}.{metric}") for metric, heading in metrics.items()}
         | {"n": line["n"]}
         for place, (_, line) in enumerate(ordered.iterrows(), 1)
@@ -130,7 +144,7 @@ def _form(frame: pd.DataFrame, form: str, metrics: dict[str, str]) -> list[dict[
 def _search(frame: pd.DataFrame) -> list[dict[str, Any]]:
     return [
         {
-            "Method": line["method"],
+            "Method": _label(line),
             "Trials": line["trials"],
             "Best trial": _number(line["best_trial"]),
             "Reproductions, validation": _number(line["validation_map_at_r"]),

@@ -25,10 +25,12 @@ class DatasetFacts:
     content_hash: str
     classes: int
     items: int
+    source: str | None = None
 
     def identity(self) -> dict[str, Any]:
-        """What enters the identity of a run."""
-        return {"id": self.id, "version": self.version, "content": self.content_hash}
+        """What enters the identity of a run; of un-packaged code its source's hash too."""
+        known = {"id": self.id, "version": self.version, "content": self.content_hash}
+        return known | ({"source": self.source} if self.source else {})
 
 
 @dataclass(frozen=True)

@@ -5,10 +5,11 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from mlbench.api.errors import ConfigError, MlbenchError, PluginError
+from mlbench.api.errors import ConfigError
 from mlbench.registry.entries import Entry, find
-from mlbench.registry.loading import info_of, load
+from mlbench.registry.loading import blamed, info_of, load
 from mlbench.registry.schema import Parameter, check_name, check_value, parameters
+from mlbench.registry.unpackaged import source_of
 
 #: Arguments that hold another component, by name, and the kind of that component.
 NESTED = {
@@ -42,26 +43,16 @@ class Resolved:
     where: str
 
     def identity(self) -> dict[str, Any]:
-        """Id, behaviour version and every argument with its default: what enters the identity of a run."""
+        """Id, behaviour version and every argument with its default: what enters the identity of a run.
+
+        For un-packaged code also the hash of its source.
+        """
         known = parameters(self.component)
         filled = {name: p.default for name, p in known.items() if _is_plain(p.default) and name not in _FROM_DATA}
         filled |= self.arguments
-        return {
-            "id": self.entry.id,
-            "version": info_of(self.component).version,
+        return component_identity(self.entry, self.component) | {
             "arguments": {name: _identity(value) for name, value in sorted(filled.items())},
         }
-
-    def provenance(self) -> list[dict[str, str]]:
-        """Where it and its nested components come from."""
-        own = {
-            "id": self.entry.id,
-            "distribution": self.entry.distribution,
-            "version": self.entry.version,
-            "target": self.entry.point.value,
-        }
-        nested = [value for value in _flatten(self.arguments.values()) if isinstance(value, Resolved)]
-        return [own, *(row for value in nested for row in value.provenance())]
 
     def build(self, **context: int) -> Any:
         """Construct it. ``context`` gives ``num_classes``, ``embedding_size``, ``in_channels``.
@@ -77,17 +68,17 @@ class Resolved:
                 if name not in context:
                     raise ConfigError(f"{self.where}: {self.entry.id} needs {name}, which is not known here; set it")
                 arguments[name] = context[name]
-        try:
-            return self.component(**arguments)
-        except MlbenchError:
-            raise
-        except (ValueError, AssertionError) as error:
-            raise ConfigError(f"{self.where}: {self.entry.id} refuses its arguments: {error}") from error
-        except Exception as error:
-            raise PluginError(
-                f"{self.where}: {self.entry.id} cannot be constructed ({type(error).__name__}: {error}); "
-                f"{self.entry.origin}"
-            ) from error
+        with blamed(self.entry, self.where, "cannot be constructed"):
+            try:
+                return self.component(**arguments)
+            except (ValueError, AssertionError) as error:
+                raise ConfigError(f"{self.where}: {self.entry.id} refuses its arguments: {error}") from error
+
+
+def component_identity(entry: Entry, component: type[Any]) -> dict[str, Any]:
+    """Id and behaviour version of a component; of un-packaged code, which has none to trust, its source's hash too."""
+    identity: dict[str, Any] = {"id": entry.id, "version": info_of(component).version}
+    return identity if entry.plugin else identity | {"source": source_of(entry.module)}
 
 
 def resolve(kind: str, table: str | Mapping[str, Any], where: str) -> Resolved:
@@ -147,13 +138,6 @@ def _identity(value: Any) -> Any:
     if isinstance(value, list | tuple):
         return [_identity(item) for item in value]
     return value
-
-
-def _flatten(values: Any) -> list[Any]:
-    flat: list[Any] = []
-    for value in values:
-        flat.extend(_flatten(value) if isinstance(value, list) else [value])
-    return flat
 
 
 def _is_plain(value: Any) -> bool:

@@ -9,6 +9,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from mlbench.leaderboard import Row, rows_of, t_interval
+from mlbench.leaderboard.rows import MARK, UNPACKAGED
 from mlbench.store import Store
 from mlbench.store.atomic import write_text
 
@@ -37,6 +38,8 @@ def write_intervals(store: Store, folder: str | Path) -> Path:
         for panel, form in zip(axes, _TITLES, strict=True):
             _panel(panel, rows, form)
         figure.suptitle(f"{store.header['name']}: MAP@R on unseen classes, 95% Student-t intervals")
+        if any(row.unpackaged for row in rows):
+            figure.supxlabel(f"{MARK.strip()} {UNPACKAGED}", fontsize="small")
         text = io.StringIO()
         figure.savefig(text, format="svg", metadata={"Date": None})
     # matplotlib ends some lines with spaces; version control dislikes that.
@@ -51,7 +54,7 @@ def _panel(axes: Axes, rows: list[Row], form: str) -> None:
         axes.plot([100 * value for value in values], [place] * len(values), ".", color="#9aa5b1", zorder=1)
         bar: dict[str, Any] = {"fmt": "o", "markersize": 5, "capsize": 3, "color": "#1f4e79", "zorder": 2}
         axes.errorbar(100 * interval.mean, place, xerr=100 * (interval.half or 0.0), **bar)
-    axes.set_yticks(range(len(rows)), [row.method for row in rows])
+    axes.set_yticks(range(len(rows)), [row.label for row in rows])
     axes.set_xlabel("MAP@R (%)")
     axes.set_title(_TITLES[form], fontsize="medium")
     axes.grid(axis="x", color="#e3e7eb")

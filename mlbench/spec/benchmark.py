@@ -2,8 +2,9 @@
 
 from typing import Annotated, Literal
 
-from pydantic import Field, model_validator
+from pydantic import Field, field_validator, model_validator
 
+from mlbench.registry.requirements import parse_requirement
 from mlbench.spec.base import Table, result, runtime
 from mlbench.spec.component import Component
 from mlbench.spec.method import Method
@@ -45,10 +46,15 @@ class Runtime(Table):
 
 
 class Benchmark(Table):
-    """A benchmark: a protocol on a dataset with a model, for a list of methods."""
+    """A benchmark: a protocol on a dataset with a model, for a list of methods.
+
+    ``require`` names the plugins it needs with their versions (``"acme-losses>=1.2"``); they are looked for before
+    anything runs. What of them is used enters the identity of the runs by itself.
+    """
 
     name: str = runtime(min_length=1, pattern=r"^[\w.-]+$")
     summary: str = runtime("")
+    require: Annotated[tuple[str, ...], Field(strict=False)] = runtime(())
     protocol: str = result("reality-check")
     seed: int = result(0, ge=0)
     folds: int = result(4, ge=2)
@@ -61,6 +67,13 @@ class Benchmark(Table):
     evaluation: Evaluation = result(Evaluation())
     methods: Annotated[tuple[Method, ...], Field(strict=False, min_length=1)] = result()
     runtime: Runtime = runtime(Runtime())
+
+    @field_validator("require")
+    @classmethod
+    def _require_can_be_read(cls, value: tuple[str, ...]) -> tuple[str, ...]:
+        for text in value:
+            parse_requirement(text)
+        return value
 
     @model_validator(mode="after")
     def _distinct_method_names(self) -> "Benchmark":

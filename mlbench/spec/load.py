@@ -4,7 +4,6 @@ import copy
 import difflib
 import tomllib
 from collections.abc import Iterable, Mapping
-from importlib.resources import files
 from pathlib import Path
 from typing import Any
 
@@ -13,13 +12,7 @@ from pydantic import BaseModel, ValidationError
 from mlbench.api.errors import ConfigError, UnknownNameError
 from mlbench.spec.benchmark import Benchmark
 from mlbench.spec.named import named_methods
-
-_PRESETS = files("mlbench.spec") / "presets"
-
-
-def benchmark_names() -> list[str]:
-    """The shipped benchmarks, sorted."""
-    return sorted(path.name.removesuffix(".toml") for path in _PRESETS.iterdir() if path.name.endswith(".toml"))
+from mlbench.spec.shipped import benchmark_names, benchmark_text
 
 
 def load_benchmark(source: str | Path | Mapping[str, Any], overrides: Iterable[str] = ()) -> Benchmark:
@@ -77,7 +70,7 @@ def _base(name: Any, source: str | Path | Mapping[str, Any], label: str) -> str:
 def _text(source: str | Path) -> tuple[str, str]:
     names = benchmark_names()
     if str(source) in names:
-        return f"{source}.toml", (_PRESETS / f"{source}.toml").read_text(encoding="utf-8")
+        return f"{source}.toml", benchmark_text(str(source))
     path = Path(source)
     if not path.is_file():
         near = difflib.get_close_matches(str(source), names, n=2)

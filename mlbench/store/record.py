@@ -23,7 +23,7 @@ class Record(BaseModel):
         error: What went wrong, for a run that did not complete.
         cost: Seconds, peak memory, images per second: the only part that differs between two equal runs, together
             with ``environment``.
-        provenance: Distribution, version and target of every component used.
+        provenance: Where every component used comes from: distribution, version, commit, source hash.
         environment: Versions, machine, and the backend that ran each rule of `mlbench_kernels`.
     """
 

@@ -9,6 +9,7 @@ from mlbench_kernels import (
     easy_positives,
     hard_negatives,
     hard_positives,
+    nearest_neighbours,
     semi_hard,
     top_k_negatives,
     top_k_positives,
@@ -134,3 +135,18 @@ def test_bad_options_are_named(case):
     function, options, message = BAD[case]
     with pytest.raises(ValueError, match=message):
         function(X, Y, **options)
+
+
+@pytest.mark.parametrize("distance", DISTANCES)
+@pytest.mark.parametrize("backend", ["blocked", "reference"])
+def test_nearest_neighbours_are_those_of_brute_force(backend, distance):
+    x, y = data(60, 5, 3)[0], data(40, 5, 3, seed=1)[0]
+    for references in (None, y):
+        square = references is None
+        exact = pairwise(x, x if square else y, distance)
+        mask = pool_mask(torch.zeros(60), torch.zeros(exact.shape[1]), square, "others")
+        found = nearest_neighbours(x, references, k=7, distance=distance, backend=backend)
+        assert torch.equal(found.index, ranked(exact, mask, 7))
+        torch.testing.assert_close(found.distance.double(), exact.gather(1, found.index), atol=1e-6, rtol=1e-5)
+    with pytest.raises(ValueError, match="k: 0; expected a whole number, at least 1"):
+        nearest_neighbours(x, k=0)

@@ -1,10 +1,15 @@
 """Exact retrieval metrics: against pytorch-metric-learning, against brute force, and their laws."""
 
+import itertools
+import sys
+
 import pytest
 import torch
+from brute import run_python
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from mlbench_kernels import RetrievalMetrics, retrieval_metrics
+from mlbench_kernels.retrieval.counted import counted_ranks
 
 TINY = 1 << 20  # bytes: many tiles and several groups of queries even for small problems
 
@@ -155,6 +160,64 @@ def test_collapsed_embeddings_rank_like_float64(distance, collapse):
     result = retrieval_metrics(embeddings, labels, distance=distance)
     assert as_theirs(result) == pytest.approx(as_theirs(expected), abs=1e-12)
     assert result.recall_at == expected.recall_at
+
+
+def with_zero_rows():
+    embeddings, labels = clusters(40, 5, 16, 1.0)
+    embeddings[::9] = 0
+    return embeddings, labels
+
+
+def check_counted(cases, count, **options):
+    """`options` choose the backend whose ranks are held against those of float64."""
+    for case, distance, square in itertools.product(cases, ("cosine", "squared-euclidean"), (True, False)):
+        x, labels = (part[:count] for part in case())
+        half = count // 3
+        inputs = (x, labels) if square else (x[:half], labels[:half], x[half:], labels[half:])
+        for all_ranks in (False, True):
+            how = {"distance": distance, "all_ranks": all_ranks, "per_query": True}
+            found = retrieval_metrics(*inputs, **how, **options)
+            expected = retrieval_metrics(*inputs, **how, backend="reference")
+            assert found.recall_at == expected.recall_at
+            for name, values in expected.per_query.items():
+                torch.testing.assert_close(found.per_query[name], values, rtol=0, atol=1e-12, equal_nan=True)
+
+
+def test_counted_ranks_are_those_of_float64(monkeypatch):
+    """The counting of "triton", with the engine's plain backend in its place."""
+    import mlbench_kernels.retrieval.metrics as metrics
+
+    def ranks(*arguments):
+        return counted_ranks(*arguments[:-1], "blocked", "ieee")
+
+    monkeypatch.setattr(metrics, "blocked_ranks", ranks)
+    check_counted([*CASES.values(), with_zero_rows], 130, backend="blocked")
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="Triton is for Linux")
+def test_counted_ranks_in_the_interpreter():
+    code = "import test_retrieval as t; t.check_counted([t.with_zero_rows], 45, backend='triton')"
+    run_python(code, TRITON_INTERPRET="1")
+
+
+@pytest.mark.parametrize("square", [True, False])
+@pytest.mark.parametrize("case", CASES)
+def test_map_and_mrr_by_sorting(case, square):
+    embeddings, labels = CASES[case]()
+    inputs = (embeddings, labels) if square else (embeddings[:60], labels[:60], embeddings[60:], labels[60:])
+    result = retrieval_metrics(*inputs, distance="squared-euclidean", all_ranks=True)
+    queries, query_labels, references, reference_labels = inputs + inputs if square else inputs
+    precisions, reciprocals = [], []
+    for i, query in enumerate(queries.double()):
+        distance = (references.double() - query).square().sum(dim=1).tolist()
+        near = sorted((j for j in range(len(references)) if not (square and i == j)), key=lambda j: (distance[j], j))
+        ranks = [rank for rank, j in enumerate(near, 1) if reference_labels[j] == query_labels[i]]
+        if ranks:
+            precisions.append(sum(k / rank for k, rank in enumerate(ranks, 1)) / len(ranks))
+            reciprocals.append(1 / ranks[0])
+    assert result.mean_average_precision == pytest.approx(sum(precisions) / len(precisions), abs=1e-12)
+    assert result.mean_reciprocal_rank == pytest.approx(sum(reciprocals) / len(reciprocals), abs=1e-12)
+    assert retrieval_metrics(*inputs).mean_average_precision is None
 
 
 def test_map_at_r_by_hand():
@@ -315,7 +378,11 @@ BAD = {
     "no references": ((X, Y, None, Y), {}, r"references: None, but reference_labels came; give both or neither"),
     "reference length": ((X, Y, X, Y[:2]), {}, r"reference_labels: 2 labels for 4 rows of references"),
     "reference nan": ((X, Y, X * torch.nan, Y), {}, r"references: row 0 contains NaN"),
-    "backend": ((X, Y), {"backend": "faiss"}, r"backend: 'faiss' is unknown; allowed are auto, blocked, reference"),
+    "backend": (
+        (X, Y),
+        {"backend": "faiss"},
+        r"backend: 'faiss' is unknown; allowed are auto, blocked, reference, triton",
+    ),
     "distance": ((X, Y), {"distance": "dot"}, r"distance: 'dot' is unknown; allowed are cosine, squared-euclidean"),
     "K=0": ((X, Y), {"recall_at": (1, 0)}, r"recall_at: 0; expected a whole number, at least 1"),
     "K=1.5": ((X, Y), {"recall_at": (1.5,)}, r"recall_at: 1.5; expected a whole number, at least 1"),

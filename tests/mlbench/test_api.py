@@ -17,7 +17,7 @@ UNIT = st.floats(0, 1)
 
 def test_every_public_name_is_there_and_no_other():
     assert all(getattr(api, name) is not None for name in dir(api))
-    assert {"Dataset", "ComponentInfo", "Float", "Trunk", "ConfigError", "API_VERSION"} <= set(dir(api))
+    assert {"Dataset", "ComponentInfo", "Float", "Trunk", "ConfigError", "API_VERSIONS"} <= set(dir(api))
     with pytest.raises(AttributeError, match="Looss"):
         _ = api.Looss
 
@@ -138,3 +138,57 @@ def test_a_trunk_is_anything_with_features_and_a_forward():
 
     assert isinstance(Mine(), Trunk)
     assert not isinstance(object(), Trunk)
+
+
+# -- a dataset from two functions ------------------------------------------------------------------------------------
+
+
+def squares(classes: int = 2, shade: int = 9) -> ItemTable:
+    """Grey squares."""
+    ids = tuple(f"{c}/{i}" for c in range(classes) for i in range(2))
+    return ItemTable(ids=ids, labels=np.repeat(np.arange(classes), 2), class_names=tuple(map(str, range(classes))))
+
+
+def square(name: str, classes: int, shade: int):
+    return np.full((4, 4, 1), shade + int(name[0]), dtype=np.uint8)
+
+
+def test_a_table_and_a_loader_make_a_dataset_with_a_strict_schema():
+    from mlbench.registry import info_of, parameters
+
+    Squares = api.table_dataset(squares, square, licence="CC0")
+    assert issubclass(Squares, api.Dataset) and Squares.licence == "CC0" and info_of(Squares).summary == "Grey squares."
+    found = {name: (p.annotation, p.default) for name, p in parameters(Squares).items()}
+    assert found == {"classes": (int, 2), "shade": (int, 9)}
+    dataset = Squares(classes=3)
+    assert dataset.items.ids[4] == "2/0" and dataset.load(4).tolist() == [[[11]] * 4] * 4
+    with pytest.raises(TypeError):
+        Squares(colour=1)
+
+
+def test_its_content_hash_follows_items_and_images_unless_it_has_one_of_its_own():
+    Squares = api.table_dataset(squares, square)
+    hashes = [Squares(**given).content_hash for given in ({}, {"shade": 9}, {"shade": 10}, {"classes": 3})]
+    assert hashes[0] == hashes[1] and len(set(hashes)) == 3
+    declared = api.table_dataset(squares, square, content=lambda classes, shade: f"{classes}-{shade}")
+    assert declared(shade=3).content_hash == "2-3"
+
+
+@pytest.mark.parametrize(
+    ("image", "said"),
+    [
+        (np.zeros((4, 4), np.uint8), r"uint8 with 1 or 3 channels, got uint8 \(4, 4\)"),
+        (np.zeros((4, 4, 1), np.float32), "got float32"),
+        (np.zeros((4, 4, 2), np.uint8), r"\(4, 4, 2\)"),
+        (None, "got NoneType"),
+        (OSError("torn"), "torn"),
+    ],
+)
+def test_an_item_that_cannot_be_loaded_is_named(image, said):
+    def load(name, classes, shade):
+        if isinstance(image, Exception):
+            raise image
+        return image
+
+    with pytest.raises(DataError, match=f"item '1/0' cannot be loaded: .*{said}"):
+        api.table_dataset(squares, load)().load(2)

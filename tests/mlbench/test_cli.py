@@ -194,6 +194,14 @@ def test_evaluate_prints_the_metrics_of_a_file(mlbench, npz):
     assert json.loads(out) == {"Recall@3": 1.0, "R-Precision": 1.0, "MAP@R": 1.0, "queries": 4, "lone_queries": 1}
 
 
+def test_evaluate_of_all_ranks_prints_map_and_mrr(mlbench, npz):
+    code, out, _ = mlbench("evaluate", npz, "--all-ranks", "--json")
+    found = json.loads(out)
+    assert code == 0
+    assert found["MAP@R"] <= found["MAP"] <= 1
+    assert found["Recall@1"] <= found["MRR"] <= 1
+
+
 def test_evaluate_names_the_file_and_what_is_wrong_with_it(mlbench, npz, tmp_path):
     code, out, err = mlbench("evaluate", tmp_path / "none.npz")
     assert (code, out, err) == (1, "", f"mlbench: error: {tmp_path / 'none.npz'}: no such file\n")

@@ -110,7 +110,8 @@ def test_a_record_says_what_it_cost_and_what_made_it(finished):
     assert record.cost["images_per_second"] > 0 and record.cost["peak_memory"] > 2**20
     assert record.environment["torch"] == torch.__version__
     ids = [row["id"] for row in record.provenance]
-    assert ids[:3] == ["mlbench/conv-small", "mlbench/margin", "mlbench/distance-weighted"]
+    parts = ["reality-check", "glyphs", "conv-small", "margin", "distance-weighted"]
+    assert ids == [f"mlbench/{name}" for name in parts]
 
 
 def test_a_record_says_which_backend_ran_the_kernels(finished, tiny, tmp_path):

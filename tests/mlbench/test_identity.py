@@ -100,6 +100,7 @@ CHANGES = {
 NO_CHANGES = {
     "name": "other",
     "summary": "other",
+    "require": ["acme-losses>=1.2"],
     "runtime.workers": 7,
     "runtime.device": "cuda:1",
     "methods.name": "other",

@@ -1,5 +1,6 @@
 """Entry points, ids, broken plugins, strict arguments."""
 
+import hashlib
 import json
 import os
 import subprocess
@@ -9,34 +10,9 @@ import pytest
 import torch
 
 from mlbench.api import ConfigError, PluginError, UnknownNameError
-from mlbench.registry import KINDS, entries, find, info_of, load, parameters, resolve
+from mlbench.registry import KINDS, entries, find, info_of, load, parameters, provenance_of, resolve
 
 HEAVY = ("torch", "pytorch_metric_learning", "pandas", "optuna", "scipy", "timm", "matplotlib")
-
-
-@pytest.fixture
-def install(tmp_path, monkeypatch):
-    """Install a distribution with one module: its entry points are found, as after ``pip install``."""
-    monkeypatch.syspath_prepend(tmp_path)
-    before = set(sys.modules)
-    entries.cache_clear()
-
-    def install(name, points, source="", version="1.2.3", module=None):
-        info = tmp_path / f"{name.replace('-', '_')}-{version}.dist-info"
-        info.mkdir()
-        (info / "METADATA").write_text(f"Metadata-Version: 2.1\nName: {name}\nVersion: {version}\n")
-        groups = [f"[mlbench.{kind}]\n" + "\n".join(lines) for kind, lines in points.items()]
-        (info / "entry_points.txt").write_text("\n".join(groups) + "\n")
-        (tmp_path / f"{module or name.replace('-', '_')}.py").write_text(source)
-        entries.cache_clear()
-        return tmp_path
-
-    yield install
-    for module in set(sys.modules) - before:
-        if str(tmp_path) in str(getattr(sys.modules[module], "__file__", "")):
-            del sys.modules[module]
-    monkeypatch.undo()
-    entries.cache_clear()
 
 
 def loss_with(install, signature, body="pass"):
@@ -118,13 +94,18 @@ def test_a_name_that_resembles_nothing_says_where_to_look():
 
 
 def test_a_name_in_two_distributions_must_be_written_in_full(install):
-    install("acme-dml", {"losses": ["triplet-margin = acme_dml:Loss"]}, "class Loss: pass")
+    install("acme-dml", {"losses": ["hinge = acme_dml:Loss"]}, "class Loss: pass")
+    install("beta-dml", {"losses": ["hinge = beta_dml:Loss"]}, "class Loss: pass", version="0.9")
     with pytest.raises(UnknownNameError) as error:
-        find("losses", "triplet-margin")
-    said = str(error.value)
-    assert "acme-dml/triplet-margin (acme-dml 1.2.3)" in said and "mlbench/triplet-margin (mlbench-dml" in said
+        find("losses", "hinge")
+    assert "acme-dml/hinge (acme-dml 1.2.3), beta-dml/hinge (beta-dml 0.9)" in str(error.value)
+    assert find("losses", "beta-dml/hinge").distribution == "beta-dml"
+
+
+def test_no_plugin_can_take_a_bare_name_from_the_harness(install):
+    install("acme-dml", {"losses": ["triplet-margin = acme_dml:Loss"]}, "class Loss: pass")
+    assert find("losses", "triplet-margin").id == "mlbench/triplet-margin"
     assert find("losses", "acme-dml/triplet-margin").distribution == "acme-dml"
-    assert find("losses", "mlbench/triplet-margin").distribution == "mlbench-dml"
 
 
 def test_no_plugin_can_take_a_full_id_from_another(install):
@@ -172,7 +153,7 @@ def test_the_cause_of_a_broken_import_is_kept(install):
     assert isinstance(error.value.__cause__, RuntimeError)
 
 
-@pytest.mark.parametrize(("api", "upgrade"), [(2, "upgrade mlbench "), (0, "upgrade acme-dml ")])
+@pytest.mark.parametrize(("api", "upgrade"), [(2, "--upgrade mlbench-dml`"), (0, "--upgrade acme-dml`")])
 def test_a_plugin_of_another_api_says_what_to_upgrade(install, api, upgrade):
     source = f"from mlbench.api import ComponentInfo\nclass Loss:\n    info = ComponentInfo(api={api})\n"
     install("acme-dml", {"losses": ["acme = acme_dml:Loss"]}, source)
@@ -408,14 +389,17 @@ def test_the_behaviour_version_counts_and_the_channels_do_not(install):
 
 def test_provenance_names_every_part(install):
     install("acme-dml", {"distances": ["acme = acme_dml:Distance"]}, "class Distance: pass", version="4.5")
-    table = {"id": "multiple", "losses": [{"id": "contrastive", "distance": "acme"}]}
-    rows = resolve("losses", table, "loss").provenance()
+    table = {"id": "multiple", "losses": [{"id": "contrastive", "distance": "acme"}, "contrastive"]}
+    rows = provenance_of({"loss": resolve("losses", table, "loss").identity(), "miner": None})
     assert [row["id"] for row in rows] == ["mlbench/multiple", "mlbench/contrastive", "acme-dml/acme"]
+    source = rows[-1].pop("source")
+    assert source == hashlib.sha256(b"acme_dml.py:20:class Distance: pass").hexdigest()
     assert rows[-1] == {
+        "kind": "distances",
         "id": "acme-dml/acme",
+        "target": "acme_dml:Distance",
         "distribution": "acme-dml",
         "version": "4.5",
-        "target": "acme_dml:Distance",
     }
 
 

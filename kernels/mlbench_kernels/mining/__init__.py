@@ -7,7 +7,7 @@ from .extremes import Mined, easy_negatives, easy_positives, hard_negatives, har
 from .mine import mine
 from .multi_similarity import MultiSimilarity, multi_similarity
 from .semi_hard import SemiHard, semi_hard
-from .top_k import MinedK, top_k_negatives, top_k_positives
+from .top_k import MinedK, nearest_neighbours, top_k_negatives, top_k_positives
 
 __all__ = [
     "BatchHard",
@@ -25,6 +25,7 @@ __all__ = [
     "hard_positives",
     "mine",
     "multi_similarity",
+    "nearest_neighbours",
     "semi_hard",
     "top_k_negatives",
     "top_k_positives",

@@ -1,13 +1,14 @@
-"""The k hardest positives or negatives of every anchor."""
+"""The k hardest positives or negatives of every anchor, and its k nearest neighbours."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 from typing import Literal, Unpack, cast
 
+import torch
 from torch import Tensor
 
-from ..checks import check_whole
+from ..checks import check_matrix, check_whole
 from ..operators import fake
 from ..rules.top_k import TopK
 from .arguments import Arguments, Options, check_arguments
@@ -16,7 +17,7 @@ from .search import Search, empty_picks, mining_operator
 
 @dataclass(frozen=True)
 class MinedK:
-    """Up to k references for every anchor, the hardest first.
+    """Up to k references for every anchor, the hardest first (the nearest, of neighbours).
 
     Attributes:
         index: `[N, k]`, int64; -1 where there are fewer.
@@ -33,8 +34,8 @@ class MinedK:
 
 @mining_operator("top_k")
 def top_k_op(search: Search, pool: str, k: int, farthest: bool) -> tuple[Tensor, Tensor]:
-    """Indices and distances of the nearest or farthest of "positives" or "negatives"."""
-    (index,) = search.run(TopK(cast(Literal["positives", "negatives"], pool), k, farthest))
+    """Indices and distances of the nearest or farthest of "positives", "negatives" or "others"."""
+    (index,) = search.run(TopK(cast(Literal["positives", "negatives", "others"], pool), k, farthest))
     return index, search.problem.distances(index)
 
 
@@ -86,3 +87,23 @@ def top_k_positives(
     [[2, 1], [2, 0], [0, 1], [-1, -1]]
     """
     return _mined(check_arguments(anchors, labels, references, reference_labels, **options), "positives", k, True)
+
+
+def nearest_neighbours(
+    anchors: Tensor, references: Tensor | None = None, *, k: int, **options: Unpack[Options]
+) -> MinedK:
+    """The k nearest references, whatever their labels; without `references` an anchor's neighbours among the others.
+
+    Other arguments and errors as for `batch_hard`. For showing results; metrics do not need it.
+
+    >>> import torch
+    >>> nearest_neighbours(torch.tensor([[0.0], [2.0], [3.0]]), k=2, distance="euclidean").index.tolist()
+    [[1, 2], [2, 0], [1, 0]]
+    """
+    check_matrix("anchors", anchors)
+    labels = torch.zeros(len(anchors), dtype=torch.int64, device=anchors.device)
+    reference_labels = None
+    if references is not None:
+        check_matrix("references", references)
+        reference_labels = torch.zeros(len(references), dtype=torch.int64, device=references.device)
+    return _mined(check_arguments(anchors, labels, references, reference_labels, **options), "others", k, False)

@@ -36,9 +36,10 @@ def blocked_ranks(
     reference_labels: Tensor | None,
     largest_k: int,
     cosine: bool,
+    all_ranks: bool,
     memory: int,
 ) -> Iterator[tuple[Tensor, Tensor, Tensor, Tensor, Tensor]]:
-    """Ranks of all positives, group by group of queries.
+    """Ranks of all positives, group by group of queries; too low ones only as such (`Positives.ranks`).
 
     Yields:
         `(query, relevant, row, k, rank)`: index and R of each query of the group, `[Q]`; and for each of its
@@ -57,7 +58,9 @@ def blocked_ranks(
             left = make_points(queries, query_order.index, scale, centre, unit, cosine)
         relevant = reference_order.spans(query_order.label)[1] - int(square)
         for span in _groups(relevant, memory // 2):
-            state = Positives(left, right, query_order, reference_order, span, largest_k, square, memory // 4)
+            state = Positives(
+                left, right, query_order, reference_order, span, largest_k, all_ranks, square, memory // 4
+            )
             whole = square and span == (0, len(queries))
             _stream(state, whole, memory)
             yield query_order.index[span[0] : span[1]], state.relevant, *state.ranks()

@@ -1,4 +1,4 @@
-"""Exact Recall@K, precision@1, R-Precision and MAP@R."""
+"""Exact Recall@K, precision@1, R-Precision, MAP@R, MAP and MRR."""
 
 from __future__ import annotations
 
@@ -10,11 +10,13 @@ from torch import Tensor
 
 from ..checks import check_choice, check_embeddings, check_finite, check_labels, check_references, check_whole
 from ..dispatch import choose_backend
+from ..precision import choose_precision
 from .blocked import blocked_ranks
+from .counted import counted_ranks
 from .reference import reference_relevance
 
 _DISTANCES = ("cosine", "squared-euclidean")
-_BACKENDS = ("blocked", "reference")
+_BACKENDS = ("triton", "blocked", "reference")
 _LEAST_MEMORY = 1 << 20
 
 
@@ -27,17 +29,21 @@ class RetrievalMetrics:
         precision_at_1: share of queries whose nearest reference is a positive.
         r_precision: mean share of positives among the R nearest, R being the query's number of positives.
         map_at_r: mean of `(1/R) sum_{i <= R} P(i) rel(i)` (Musgrave et al., "A Metric Learning Reality Check", 2020).
+        mean_average_precision: mean of `(1/R) sum_i P(i) rel(i)` over all ranks i; None unless asked for.
+        mean_reciprocal_rank: mean of one over the rank of the nearest positive; None unless asked for.
         queries: number of queries in the means.
         lone_queries: number of queries left out because no reference has their label.
         backend: the backend that ran.
-        per_query: `precision_at_1`, `r_precision` and `map_at_r` of every query `[N]` in float64, NaN for lone
-            ones; only if asked for.
+        per_query: `precision_at_1`, `r_precision` and `map_at_r` of every query `[N]` in float64 (with all ranks
+            `average_precision` and `reciprocal_rank` too), NaN for lone ones; only if asked for.
     """
 
     recall_at: dict[int, float]
     precision_at_1: float
     r_precision: float
     map_at_r: float
+    mean_average_precision: float | None
+    mean_reciprocal_rank: float | None
     queries: int
     lone_queries: int
     backend: str
@@ -53,8 +59,10 @@ def retrieval_metrics(
     *,
     recall_at: Iterable[int] = (1, 2, 4, 8),
     distance: str = "cosine",
+    all_ranks: bool = False,
     memory: int = 128 << 20,
     backend: str = "auto",
+    precision: str = "auto",
     per_query: bool = False,
 ) -> RetrievalMetrics:
     """Rank the references of every query and measure how early its positives come.
@@ -70,8 +78,11 @@ def retrieval_metrics(
         reference_labels: `[M]`, integers.
         recall_at: the K of Recall@K, each at least 1, in any order and of any size.
         distance: "cosine" (a zero row has cosine 0 with everything) or "squared-euclidean".
+        all_ranks: also MAP and MRR. They depend on positives however far they are, so that "blocked" can leave
+            nothing out and takes many times longer; "triton" counts everything anyway.
         memory: bytes of working memory of "blocked", beside one float32 copy of queries and references.
-        backend: "blocked", "reference" (dense float64, for tests and small sets), or "auto".
+        backend: "triton" (CUDA), "blocked" (any device), "reference" (dense float64, for small sets), or "auto".
+        precision: how "triton" multiplies; what it cannot tell apart is decided exactly in any case.
         per_query: also return the values of every query.
 
     Returns:
@@ -92,18 +103,25 @@ def retrieval_metrics(
     if references is not None:
         check_finite("references", references)
     chosen = choose_backend(backend, _BACKENDS, queries)
+    mode = choose_precision(precision, chosen, queries)
     ks = _checked_ks(recall_at)
     memory = check_whole("memory", memory, _LEAST_MEMORY)
     query_labels = query_labels.long()
     reference_labels = None if reference_labels is None else reference_labels.long()
-    table = _Table(len(queries), queries.device)
+    table = _Table(len(queries), queries.device, all_ranks)
     cosine = distance == "cosine"
     if chosen == "reference":
         rows = reference_relevance(queries, query_labels, references, reference_labels, cosine)
         for i, hits in enumerate(rows):
             table.fill_from_relevance(i, hits)
     else:
-        for group in blocked_ranks(queries, query_labels, references, reference_labels, max(ks), cosine, memory):
+        inputs = (queries, query_labels, references, reference_labels)
+        last = len(queries if references is None else references)  # no rank is larger
+        if chosen == "triton":
+            groups = counted_ranks(*inputs, last if all_ranks else max(ks), cosine, all_ranks, chosen, mode)
+        else:
+            groups = blocked_ranks(*inputs, last if all_ranks else max(ks), cosine, all_ranks, memory)
+        for group in groups:
             table.fill_from_ranks(*group)
     return table.summary(ks, chosen, per_query)
 
@@ -116,23 +134,26 @@ def _checked_ks(recall_at: Iterable[int]) -> list[int]:
 
 
 class _Table:
-    """One row per query: rank of its nearest positive, R-Precision and average precision at R."""
+    """One row per query: rank of its nearest positive, R-Precision and average precision, at R and if asked for."""
 
-    def __init__(self, count: int, device: torch.device) -> None:
+    def __init__(self, count: int, device: torch.device, all_ranks: bool) -> None:
         self._first = torch.zeros(count, dtype=torch.int64, device=device)  # 0 for a lone query
         self._r_precision = torch.full((count,), torch.nan, dtype=torch.float64, device=device)
         self._map_at_r = self._r_precision.clone()
+        self._average_precision = self._r_precision.clone() if all_ranks else None
 
     def fill_from_relevance(self, i: int, hits: Tensor) -> None:
         """Set query `i` from the relevance `[M]` of its references, nearest first."""
         r = int(hits.sum())
         if r == 0:
             return
-        top = hits[:r].double()
-        precision = top.cumsum(0) / torch.arange(1, r + 1, device=hits.device)
+        found = hits.double()
+        precision = found.cumsum(0) / torch.arange(1, len(hits) + 1, device=hits.device) * found
         self._first[i] = int(hits.nonzero()[0]) + 1
-        self._r_precision[i] = top.sum() / r
-        self._map_at_r[i] = (precision * top).sum() / r
+        self._r_precision[i] = found[:r].sum() / r
+        self._map_at_r[i] = precision[:r].sum() / r
+        if self._average_precision is not None:
+            self._average_precision[i] = precision.sum() / r
 
     def fill_from_ranks(self, query: Tensor, relevant: Tensor, row: Tensor, k: Tensor, rank: Tensor) -> None:
         """Set the queries `query` `[Q]` with `relevant` `[Q]` positives from their ranks."""
@@ -141,6 +162,8 @@ class _Table:
         # 0 / 0 leaves NaN for lone queries.
         self._r_precision[query] = zero.index_add(0, row, inside) / relevant
         self._map_at_r[query] = zero.index_add(0, row, inside * k / rank) / relevant
+        if self._average_precision is not None:
+            self._average_precision[query] = zero.index_add(0, row, k / rank.double()) / relevant
         nearest = k == 1
         self._first[query[row[nearest]]] = rank[nearest]
 
@@ -156,11 +179,17 @@ class _Table:
         first = self._first[counted]
         hit = torch.where(counted, (self._first == 1).double(), torch.nan)
         values = {"precision_at_1": hit, "r_precision": self._r_precision, "map_at_r": self._map_at_r}
+        if self._average_precision is not None:
+            values["average_precision"] = self._average_precision
+            values["reciprocal_rank"] = torch.where(counted, 1 / self._first.double(), torch.nan)
+        mean = {name: float(value[counted].mean()) for name, value in values.items()}
         return RetrievalMetrics(
             recall_at={k: float((first <= k).double().mean()) for k in ks},
-            precision_at_1=float(hit[counted].mean()),
-            r_precision=float(self._r_precision[counted].mean()),
-            map_at_r=float(self._map_at_r[counted].mean()),
+            precision_at_1=mean["precision_at_1"],
+            r_precision=mean["r_precision"],
+            map_at_r=mean["map_at_r"],
+            mean_average_precision=mean.get("average_precision"),
+            mean_reciprocal_rank=mean.get("reciprocal_rank"),
             queries=queries,
             lone_queries=len(counted) - queries,
             backend=backend,

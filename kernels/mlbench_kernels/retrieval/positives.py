@@ -35,6 +35,7 @@ class Positives:
         reference_order: LabelOrder,
         span: tuple[int, int],
         largest_k: int,
+        all_ranks: bool,
         square: bool,
         memory: int,
     ) -> None:
@@ -59,8 +60,9 @@ class Positives:
         self._key = _keys(self._row, self._score)
         self._k = torch.arange(1, entries + 1, device=device) - self._offset[self._row]
         real = self._k <= self.relevant[self._row]
-        # Beyond rank R only the nearest positive matters, and only up to the largest K of Recall@K.
-        limit = torch.where(self._k == 1, self.cap[self._row], self.relevant[self._row])
+        # Beyond rank R only the nearest positive matters, and only up to the largest K of Recall@K, unless all do.
+        far = (self._k == 1) | all_ranks
+        limit = torch.where(far, self.cap[self._row], self.relevant[self._row])
         self._spare = torch.where(real, limit - self._k, -1)
 
         self._factor = error_factor(queries.source.shape[1])
@@ -183,7 +185,8 @@ class Positives:
     def ranks(self) -> tuple[Tensor, Tensor, Tensor]:
         """For each positive: its query (from 0), its number k among the query's positives, and its rank.
 
-        A rank that is too low to matter (above R, for the nearest positive above the largest K too) is `cap + 1`.
+        A rank that is too low to matter (above R, for the nearest positive above the largest K too; none with
+        `all_ranks`) is `cap + 1`.
         """
         self.settle()
         row, ahead = self._ahead(0, self.last - self.first)

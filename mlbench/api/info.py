@@ -33,7 +33,7 @@ class ComponentInfo:
             identity of every run that uses the component.
         space: Search space of its constructor's arguments.
         needs: What must be there for it to run: ``"second_view"`` (another augmentation of every sample arrives as
-            ``ref_emb``) is understood today.
+            ``ref_emb``) and, for models, ``"vectors"`` (items that are vectors, not images) are understood today.
 
     >>> ComponentInfo(summary="Triplet loss on squared distances").version
     1

@@ -16,6 +16,14 @@ def result(default: Any = ..., **checks: Any) -> Any:
     return Field(default, json_schema_extra={"identity": True}, **checks)
 
 
+def added(default: Any, **checks: Any) -> Any:
+    """A field that can change a result and that older records do not have.
+
+    It enters the identity of a run only where it differs from its default.
+    """
+    return Field(default, json_schema_extra={"identity": True, "omit_default": True}, **checks)
+
+
 def runtime(default: Any = ..., **checks: Any) -> Any:
     """A field that only says where and how fast to run: it stays out of run identity."""
     return Field(default, json_schema_extra={"identity": False}, **checks)

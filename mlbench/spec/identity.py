@@ -27,15 +27,16 @@ def identity_of(table: Table) -> dict[str, Any]:
     """The fields of a table that can change a result, nested tables and the arguments of components included.
 
     Raises:
-        TypeError: If a field is not classified (see ``spec.base.result`` and ``spec.base.runtime``).
+        TypeError: If a field is not classified (see ``spec.base.result``, ``added`` and ``runtime``).
     """
     kept: dict[str, Any] = _plain(table.model_extra or {})
     for name, field in type(table).model_fields.items():
         extra = field.json_schema_extra
         if not isinstance(extra, dict) or "identity" not in extra:
-            raise TypeError(f"{type(table).__name__}.{name} is not classified: use result() or runtime()")
-        if extra["identity"]:
-            kept[name] = _plain(getattr(table, name))
+            raise TypeError(f"{type(table).__name__}.{name} is not classified: use result(), added() or runtime()")
+        value = getattr(table, name)
+        if extra["identity"] and not (extra.get("omit_default") and value == field.default):
+            kept[name] = _plain(value)
     return kept
 
 

@@ -5,7 +5,7 @@ from typing import Annotated, Any, TypeAlias
 from pydantic import Field, model_validator
 
 from mlbench.api.space import Categorical, Float, Int
-from mlbench.spec.base import Table, result, runtime
+from mlbench.spec.base import Table, added, result, runtime
 from mlbench.spec.component import Component
 
 Dimension: TypeAlias = Annotated[Float | Int | Categorical, Field(discriminator="type")]
@@ -23,6 +23,7 @@ class Method(Table):
 
     ``search`` maps dotted paths into the method (``loss.margin``, ``miner.epsilon``, ``loss_optimizer.lr``) to
     dimensions. A method without a loss is the untrained baseline: nothing is trained, nothing is searched.
+    ``batch_size`` is for a method that cannot do the benchmark's; its epochs then show as many images in more batches.
     """
 
     name: str = runtime(min_length=1, pattern=r"^[\w+./ -]+$")
@@ -30,6 +31,7 @@ class Method(Table):
     loss: Component | None = result(None)
     miner: Component | None = result(None)
     samples_per_class: int = result(4, ge=1)
+    batch_size: int | None = added(None, ge=2)
     loss_optimizer: LossOptimizer = result(LossOptimizer())
     search: dict[str, Dimension] = result({})
 

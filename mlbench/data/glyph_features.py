@@ -51,7 +51,8 @@ class GlyphFeatures(Dataset):
 
     def load(self, index: int) -> npt.NDArray[np.float32]:
         """The features of image ``index``, ``[512]``."""
-        return self._vectors[index]
+        vector: npt.NDArray[np.float32] = self._vectors[index]
+        return vector
 
     @cached_property
     def content_hash(self) -> str:

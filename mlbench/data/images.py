@@ -1,6 +1,7 @@
 """The prepared images of a dataset: decoded once, handed out class by class."""
 
 from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -131,14 +132,14 @@ def are_vectors(items: Pixels) -> bool:
     return isinstance(items, Tensor) and items.ndim == 2
 
 
-def _checked_vector(vector: npt.NDArray[np.generic], size: int, name: str) -> npt.NDArray[np.float32]:
+def _checked_vector(vector: npt.NDArray[Any], size: int, name: str) -> npt.NDArray[np.float32]:
     if vector.dtype != np.float32 or vector.shape != (size,) or not np.isfinite(vector).all():
         what = f"{vector.dtype} {list(vector.shape)}"
         raise DataError(f"{name}: loaded as {what}, a vector of this dataset is float32 [{size}], all of it finite")
     return vector
 
 
-def _checked(image: npt.NDArray[np.generic], name: str) -> npt.NDArray[np.uint8]:
+def _checked(image: npt.NDArray[Any], name: str) -> npt.NDArray[np.uint8]:
     if image.dtype != np.uint8 or image.ndim != 3 or image.shape[2] not in (1, 3) or 0 in image.shape:
         raise DataError(f"{name}: loaded as {image.dtype} {list(image.shape)}, an image is uint8 [H, W, 1 or 3]")
     return image

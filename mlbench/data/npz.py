@@ -54,7 +54,8 @@ class Npz(Dataset):
 
     def load(self, index: int) -> npt.NDArray[np.float32]:
         """An embedding ``[D]``."""
-        return self._arrays[0][index]
+        vector: npt.NDArray[np.float32] = self._arrays[0][index]
+        return vector
 
     @cached_property
     def content_hash(self) -> str:

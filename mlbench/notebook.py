@@ -47,7 +47,7 @@ def run(
         benchmark: Name of a shipped benchmark, path of a TOML file, or its tables as a dictionary.
         overrides: ``key=value`` as with ``--set``.
         store: Folder for the records; by default ``mlbench-runs/<name>-<digest>``.
-        retry_failed: Do failed and diverged runs again.
+        retry_failed: Do runs again that failed, diverged or collapsed.
         watch: Is told what happens; by default nobody.
         plugins: Python files whose classes the benchmark names as ``file:Class``, as with ``--plugin``.
 

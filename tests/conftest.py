@@ -86,6 +86,14 @@ def tiny():
     return make
 
 
+@pytest.fixture(scope="session")
+def smallest():
+    """Overrides that bring a benchmark on glyphs down to seconds, with every method searched, trained and tested."""
+    dataset, model = ["dataset.max_classes=40"], ["model.trunk.width=4", "model.embedding_size=8"]
+    training = ["training.batch_size=8", "training.iterations_per_epoch=1"]
+    return [*dataset, *model, *training, "folds=2", "reproductions=1", "search.trials=1", "runtime.workers=0"]
+
+
 @pytest.fixture
 def benchmark_file(tmp_path, tiny):
     """Write such a benchmark into a file; its path."""

@@ -3,7 +3,7 @@
 The entries follow the compile report (`aot`): all fits, little spills. Where D is small the work per pair beside
 the product is most of the time, so tiles are small enough for two blocks on a multiprocessor, one of which multiplies
 while the other compares; where D is large the product is, and tiles are as large as the registers allow. A rule with
-a width keeps more state in registers beside the tile, so it has small tiles of its own for every D.
+a width or with thresholds keeps more in registers beside the tile, so it has small tiles of its own for every D.
 
 A file of measured entries, written by `autotune`, comes before the table; `MLBENCH_KERNELS_TUNING` holds its path.
 """
@@ -93,6 +93,24 @@ TABLE: Mapping[int, Mapping[str, tuple[Tiling, Tiling, Tiling]]] = {
         "bf16": (_SMALL_BF16, Tiling(128, 64, 64, 8, 3), _SMALL_BF16),
     },
 }
+
+
+_GRADIENT = {
+    "ieee": (Tiling(32, 32, 16, 8, 2), 64),
+    "tf32x3": (Tiling(64, 64, 16, 8, 2), 128),
+    "bf16x3": (Tiling(64, 64, 32, 8, 2), 128),
+    "tf32": (Tiling(64, 64, 32, 8, 2), 256),
+    "bf16": (Tiling(64, 64, 32, 8, 2), 256),
+}
+
+
+def gradient_tiling(precision: str) -> tuple[Tiling, int]:
+    """The tiling of gradient passes, and how many dimensions of the sum a program keeps in registers.
+
+    The sum takes most registers and the split modes multiply with copies of it, so tiles are small; programs for the
+    other dimensions compute the distances anew. Nothing spills on sm_90.
+    """
+    return _GRADIENT[precision]
 
 
 def bucket_of(dimension: int, width: int = 0) -> str:

@@ -12,15 +12,23 @@ from mlbench._lazy import lazy_exports
 if TYPE_CHECKING:
     from mlbench.api.dataset import Dataset as Dataset
     from mlbench.api.dataset import ItemTable as ItemTable
+    from mlbench.api.epochs import FollowsEpochs as FollowsEpochs
+    from mlbench.api.errors import Collapsed as Collapsed
     from mlbench.api.errors import ConfigError as ConfigError
     from mlbench.api.errors import DataError as DataError
+    from mlbench.api.errors import Diverged as Diverged
     from mlbench.api.errors import MlbenchError as MlbenchError
     from mlbench.api.errors import PluginError as PluginError
     from mlbench.api.errors import StoreError as StoreError
+    from mlbench.api.errors import TrainingStopped as TrainingStopped
     from mlbench.api.errors import UnknownNameError as UnknownNameError
     from mlbench.api.hashing import digest as digest
     from mlbench.api.info import API_VERSIONS as API_VERSIONS
     from mlbench.api.info import ComponentInfo as ComponentInfo
+    from mlbench.api.metric import Metric as Metric
+    from mlbench.api.sampler import GroupedBatch as GroupedBatch
+    from mlbench.api.sampler import RefreshedSampler as RefreshedSampler
+    from mlbench.api.sampler import Sampler as Sampler
     from mlbench.api.space import Categorical as Categorical
     from mlbench.api.space import Dimension as Dimension
     from mlbench.api.space import Float as Float
@@ -34,9 +42,22 @@ __getattr__, __dir__ = lazy_exports(
     __name__,
     {
         "dataset": ("Dataset", "ItemTable"),
-        "errors": ("ConfigError", "DataError", "MlbenchError", "PluginError", "StoreError", "UnknownNameError"),
+        "epochs": ("FollowsEpochs",),
+        "errors": (
+            "Collapsed",
+            "ConfigError",
+            "DataError",
+            "Diverged",
+            "MlbenchError",
+            "PluginError",
+            "StoreError",
+            "TrainingStopped",
+            "UnknownNameError",
+        ),
         "hashing": ("digest",),
         "info": ("API_VERSIONS", "ComponentInfo"),
+        "metric": ("Metric",),
+        "sampler": ("GroupedBatch", "RefreshedSampler", "Sampler"),
         "space": ("Categorical", "Dimension", "Float", "Int", "Space"),
         "table": ("table_dataset",),
         "trunk": ("Trunk",),

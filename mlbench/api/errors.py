@@ -1,5 +1,7 @@
 """The errors a user can meet: each message names the thing, the place and the next step."""
 
+from typing import ClassVar, Literal
+
 
 class MlbenchError(Exception):
     """Base of every error that is the user's to mend. The command line prints it in one piece, without a traceback."""
@@ -27,6 +29,28 @@ class PluginError(MlbenchError):
 
 class DataError(MlbenchError):
     """A dataset that is missing, damaged or unfit for the protocol."""
+
+
+class TrainingStopped(MlbenchError):
+    """A training that cannot go on. A loss or a miner may raise it: the run ends, and its record says so.
+
+    Attributes:
+        outcome: What the record calls it.
+    """
+
+    outcome: ClassVar[Literal["failed", "diverged", "collapsed"]] = "failed"
+
+
+class Diverged(TrainingStopped):
+    """The loss or the embeddings stopped being finite."""
+
+    outcome = "diverged"
+
+
+class Collapsed(TrainingStopped):
+    """All embeddings became equal, or nearly so."""
+
+    outcome = "collapsed"
 
 
 class StoreError(MlbenchError):

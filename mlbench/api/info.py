@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from typing import Any
 
 from mlbench.api.space import Dimension
 
@@ -32,8 +33,13 @@ class ComponentInfo:
         version: Behaviour version: raise it when the same configuration starts to give other numbers. It enters the
             identity of every run that uses the component.
         space: Search space of its constructor's arguments.
-        needs: What must be there for it to run: ``"second_view"`` (another augmentation of every sample arrives as
-            ``ref_emb``) and, for models, ``"vectors"`` (items that are vectors, not images) are understood today.
+        needs: What must be there for it to run. A loss may need ``"second_view"`` (another augmentation of every sample
+            arrives as ``ref_emb``) and ``"groups"`` (the sampler's groups arrive as ``groups``, ``[N]`` int64; the
+            labels do where the sampler knows no groups). A model may need ``"vectors"`` (items that are no images).
+        reference: ``"package.module:Class"`` of a component in plain torch that gives the same results, where this one
+            is backed by a kernel. The conformance kit compares the two, built with the same arguments.
+        example: Arguments for the conformance kit, where the constructor needs some.
+        expected_failures: Why a check of the conformance kit must fail, by the name of the check.
 
     >>> ComponentInfo(summary="Triplet loss on squared distances").version
     1
@@ -46,3 +52,6 @@ class ComponentInfo:
     version: int = 1
     space: Mapping[str, Dimension] = field(default_factory=dict)
     needs: frozenset[str] = frozenset()
+    reference: str = ""
+    example: Mapping[str, Any] = field(default_factory=dict)
+    expected_failures: Mapping[str, str] = field(default_factory=dict)

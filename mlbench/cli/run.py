@@ -18,7 +18,9 @@ def command(
         int | None, typer.Option(help="Worker processes; 0 runs in this one. Default: one a core.")
     ] = None,
     device: Annotated[str | None, typer.Option(help="Where to compute: cpu, cuda, cuda:1.")] = None,
-    retry_failed: Annotated[bool, typer.Option("--retry-failed", help="Do failed and diverged runs again.")] = False,
+    retry_failed: Annotated[
+        bool, typer.Option("--retry-failed", help="Do runs again that failed, diverged or collapsed.")
+    ] = False,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Show the plan and stop.")] = False,
     as_json: AsJson = False,
 ) -> None:

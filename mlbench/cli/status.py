@@ -2,7 +2,7 @@
 
 import json
 from collections import Counter
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from mlbench.cli.options import AsJson, BenchmarkName, Overrides, PluginFiles, StoreFolder
 
@@ -22,22 +22,27 @@ def command(
 
     from mlbench.execution import open_study
     from mlbench.spec import load_benchmark
+    from mlbench.store import in_words
 
     study = open_study(load_benchmark(benchmark, set_ or []), store)
     _check_plan(study)
-    found = Counter((record.method, record.outcome) for record in study.store.records())
-    rows = []
+    found = {method.name: Counter[str]() for method in study.benchmark.methods}
+    for record in study.store.records():
+        found.setdefault(record.method, Counter())[record.outcome] += 1
+    rows: list[dict[str, Any]] = []
     for method in study.benchmark.methods:
         total = sum(job.method == method.name for job in study.plan.jobs)
-        done = found[method.name, "completed"]
-        failed = found[method.name, "failed"] + found[method.name, "diverged"]
+        reasons = dict(found[method.name])
+        done = reasons.pop("completed", 0)
+        failed = sum(reasons.values())
+        left = total - done - failed
         rows.append(
-            {"method": method.name, "jobs": total, "done": done, "failed": failed, "left": total - done - failed}
+            {"method": method.name, "jobs": total, "done": done, "failed": failed, "left": left, "reasons": reasons}
         )
     if as_json:
         print(json.dumps({"store": str(study.store.path), "methods": rows}, indent=1))
     else:
-        print(tabulate(rows, headers="keys"))
+        print(tabulate([row | {"reasons": in_words(row["reasons"])} for row in rows], headers="keys"))
         print(f"\nstore: {study.store.path}")
 
 

@@ -8,8 +8,7 @@ import numpy.typing as npt
 
 from mlbench.api.errors import ConfigError
 from mlbench.api.info import ComponentInfo
-
-Indices = npt.NDArray[np.int64]
+from mlbench.api.sampler import Indices
 
 
 class MPerClass:

@@ -1,11 +1,14 @@
-"""The harness's retrieval metrics as a component."""
+"""The harness's retrieval metrics as a component, and several metrics as one."""
 
+from collections.abc import Sequence
 from typing import ClassVar
 
 from mlbench_kernels.retrieval import retrieval_metrics
 from torch import Tensor
 
+from mlbench.api.errors import ConfigError
 from mlbench.api.info import ComponentInfo
+from mlbench.api.metric import Metric
 
 
 class Retrieval:
@@ -33,3 +36,23 @@ class Retrieval:
         named = {"map_at_r": found.map_at_r, "r_precision": found.r_precision}
         named |= {f"recall_at_{k}": value for k, value in found.recall_at.items()}
         return named | {"queries": found.queries, "lone_queries": found.lone_queries}
+
+
+def measure(metrics: Sequence[Metric], embeddings: Tensor, labels: Tensor) -> dict[str, float]:
+    """The values of all metrics by name.
+
+    Args:
+        metrics: What to measure.
+        embeddings: ``[N, D]`` float.
+        labels: ``[N]`` integer.
+
+    Raises:
+        ConfigError: If two metrics give a value of the same name.
+    """
+    found: dict[str, float] = {}
+    for metric in metrics:
+        values = metric(embeddings, labels)
+        if taken := found.keys() & values.keys():
+            raise ConfigError(f"evaluation.metrics: two metrics report {min(taken)!r}; remove one of them")
+        found |= values
+    return found

@@ -39,7 +39,7 @@ def run_plan(study: Study, watch: Watch, *, retry_failed: bool = False) -> Summa
     Args:
         study: The study; its store is claimed.
         watch: Is told what happens.
-        retry_failed: Set aside records of failed and diverged runs and do them again.
+        retry_failed: Set aside records of runs that failed, diverged or collapsed, and do them again.
 
     Raises:
         StoreError: If the store belongs to another plan or cannot be written.

@@ -11,17 +11,18 @@ from mlbench_kernels import used_backends
 from safetensors.torch import load, save
 
 from mlbench.api.dataset import Dataset
-from mlbench.api.errors import ConfigError, DataError, PluginError, StoreError
+from mlbench.api.errors import ConfigError, DataError, PluginError, StoreError, TrainingStopped
+from mlbench.api.metric import Metric
 from mlbench.data.images import ImageStore, ImageView
 from mlbench.data.splits import ClassSplits, mlrc_splits
 from mlbench.data.transforms import EvalTransform
-from mlbench.evaluation import Retrieval, concatenate
+from mlbench.evaluation import Retrieval, concatenate, measure
 from mlbench.execution.environment import environment
 from mlbench.registry import culprits, provenance_of, resolve, source_of, sources_in, use_file
 from mlbench.spec import Transforms, digest
 from mlbench.store import Record, Store
-from mlbench.training import Diverged, Meter, embed, train
-from mlbench.training.setup import model_of, setup_of
+from mlbench.training import Meter, embed, train
+from mlbench.training.setup import from_identity, model_of, setup_of
 
 Tell = Callable[[Mapping[str, Any]], None]
 _MODEL = "model.safetensors"
@@ -70,7 +71,7 @@ class Worker:
         self._check_content(request)
         files: dict[str, bytes] = {}
         meter = Meter()
-        outcome: Literal["completed", "diverged", "failed"] = "completed"
+        outcome: Literal["completed", "diverged", "collapsed", "failed"] = "completed"
         results: dict[str, Any] = {}
         cost: dict[str, float] = {}
         error: str | None = None
@@ -81,8 +82,8 @@ class Worker:
                 results, cost = task(request, files, tell)
         except (DataError, StoreError):
             raise
-        except Diverged as reason:
-            outcome, error = "diverged", str(reason)
+        except TrainingStopped as reason:
+            outcome, error = reason.outcome, str(reason)
         except ConfigError as reason:
             outcome, error = "failed", str(reason)
         except Exception as reason:
@@ -119,14 +120,16 @@ class Worker:
         self, request: Mapping[str, Any], files: dict[str, bytes], tell: Tell
     ) -> tuple[dict[str, Any], dict[str, float]]:
         view: ImageView = self._view(request["transforms"]["resize"], self._splits(request).test)
-        metrics = Retrieval(tuple(request["evaluation"]["recall_at"]))
+        further = request["evaluation"].get("metrics", [])
+        metrics: list[Metric] = [Retrieval(tuple(request["evaluation"]["recall_at"]))]
+        metrics += [from_identity("metrics", identity, "evaluation.metrics").build() for identity in further]
         transform = EvalTransform(Transforms.model_validate(request["transforms"]))
         labels = torch.from_numpy(view.labels)
         embeddings = [
             embed(self._model(request, run, view), view, transform, self.context.device) for run in request["models"]
         ]
-        separated = [metrics(part, labels) for part in embeddings]
-        return {"separated": separated, "concatenated": metrics(concatenate(embeddings), labels)}, {}
+        separated = [measure(metrics, part, labels) for part in embeddings]
+        return {"separated": separated, "concatenated": measure(metrics, concatenate(embeddings), labels)}, {}
 
     def _model(self, request: Mapping[str, Any], run: str, view: ImageView) -> torch.nn.Module:
         file = self.store.folder(run) / _MODEL

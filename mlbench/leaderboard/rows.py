@@ -1,5 +1,6 @@
 """Records grouped into rows: one method each."""
 
+from collections import Counter
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 from statistics import fmean
@@ -13,6 +14,8 @@ METRICS = {"map_at_r": "MAP@R", "r_precision": "R-Precision"}
 #: Behind the name of a method that used un-packaged code.
 MARK = " †"
 UNPACKAGED = "un-packaged code: no distribution, no version, known by the hash of its source alone"
+#: Entries of a test record that are no metrics.
+COUNTS = {"queries", "lone_queries"}
 
 
 @dataclass
@@ -27,7 +30,7 @@ class Row:
         trials: Number of trials.
         best_trial: The best trial's objective, for the record; it is not one of the reproductions.
         hyperparameters: What the search chose.
-        failures: Runs that diverged or failed.
+        failures: Runs that did not complete, by outcome.
         runs: All runs.
         images: Images seen in training, over all runs.
         cost: Seconds over all runs, peak memory of any, images per second of training.
@@ -42,7 +45,7 @@ class Row:
     trials: int = 0
     best_trial: float | None = None
     hyperparameters: dict[str, Any] = field(default_factory=dict)
-    failures: int = 0
+    failures: dict[str, int] = field(default_factory=dict)
     runs: int = 0
     images: int = 0
     cost: dict[str, float] = field(default_factory=dict)
@@ -75,7 +78,8 @@ def rows_of(store: Store) -> list[Row]:
 
 def _row(name: str, records: list[Record], method: dict[str, Any]) -> Row:
     done = sorted((r for r in records if r.outcome == "completed"), key=lambda r: (r.role, r.number, r.run))
-    row = Row(name, runs=len(records), failures=len(records) - len(done))
+    failures: Counter[str] = Counter(record.outcome for record in records if record.outcome != "completed")
+    row = Row(name, runs=len(records), failures=dict(failures))
     trials = [record for record in records if record.role == "trial"]
     scores = _scores(trials)
     row.trials = len(scores)

@@ -5,7 +5,7 @@ from typing import Any
 
 import pandas as pd
 
-from mlbench.leaderboard.rows import METRICS, Row, rows_of
+from mlbench.leaderboard.rows import COUNTS, METRICS, Row, rows_of
 from mlbench.leaderboard.statistics import t_interval
 from mlbench.store import Store
 
@@ -16,9 +16,13 @@ ORIGINS = ("plugins", "unpackaged")
 
 
 def metric_names(store: Store) -> dict[str, str]:
-    """Reported metrics and their headings: MAP@R, R-Precision, then Recall@K in order of K."""
-    recalls = sorted(store.header["recipe"]["evaluation"]["recall_at"])
-    return METRICS | {f"recall_at_{k}": f"Recall@{k}" for k in recalls}
+    """Reported metrics and their headings: MAP@R, R-Precision, Recall@K in order of K, then the recipe's own."""
+    evaluation = store.header["recipe"]["evaluation"]
+    known = METRICS | {f"recall_at_{k}": f"Recall@{k}" for k in sorted(evaluation["recall_at"])}
+    if not evaluation.get("metrics"):
+        return known
+    found = {name for row in rows_of(store) for result in row.concatenated for name in result}
+    return known | {name: name for name in sorted(found - known.keys() - COUNTS)}
 
 
 def leaderboard_frame(store: Store) -> pd.DataFrame:
@@ -66,7 +70,7 @@ def _results(row: Row, metrics: list[str]) -> dict[str, Any]:
         "best_trial": row.best_trial,
         "hyperparameters": json.dumps(row.hyperparameters, sort_keys=True),
         "runs": row.runs,
-        "failures": row.failures,
+        "failures": sum(row.failures.values()),
         "training_images": row.images,
         "plugins": ", ".join(row.plugins),
         "unpackaged": ", ".join(f"{name} (source {source[:12]})" for name, source in sorted(row.unpackaged.items())),

@@ -2,6 +2,7 @@
 
 import json
 import math
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -9,9 +10,9 @@ import pandas as pd
 from tabulate import tabulate
 
 from mlbench.api.errors import StoreError
-from mlbench.leaderboard.rows import MARK, UNPACKAGED
+from mlbench.leaderboard.rows import MARK, UNPACKAGED, rows_of
 from mlbench.leaderboard.tables import FORMS, ORIGINS, cost_frame, leaderboard_frame, metric_names
-from mlbench.store import Store
+from mlbench.store import Store, in_words
 from mlbench.store.atomic import write_text
 
 
@@ -63,10 +64,11 @@ def _made(folder: Path) -> Path:
 
 def leaderboard_markdown(store: Store, frame: pd.DataFrame) -> str:
     """The results as Markdown: what was run, then one table for each form, then what the search chose."""
+    failures = {row.method: in_words(row.failures) for row in rows_of(store)}
     parts = [f"# {store.header['name']}", _about(store)]
     for form in FORMS:
         parts += [f"## {_TITLES[form]}", _table(_form(frame, form, metric_names(store)))]
-    parts += ["## Search", _NOTE, _table(_search(frame)), *_origins(frame)]
+    parts += ["## Search", _NOTE, _table(_search(frame, failures)), *_origins(frame)]
     return "\n\n".join(parts) + "\n"
 
 
@@ -141,7 +143,7 @@ def _form(frame: pd.DataFrame, form: str, metrics: dict[str, str]) -> list[dict[
     ]
 
 
-def _search(frame: pd.DataFrame) -> list[dict[str, Any]]:
+def _search(frame: pd.DataFrame, failures: Mapping[str, str]) -> list[dict[str, Any]]:
     return [
         {
             "Method": _label(line),
@@ -153,7 +155,7 @@ def _search(frame: pd.DataFrame) -> list[dict[str, Any]]:
             )
             or "—",
             "Runs": line["runs"],
-            "Failed": line["failures"],
+            "Failed": failures[line["method"]] or "0",
         }
         for _, line in frame.iterrows()
     ]

@@ -24,6 +24,11 @@ class CrossBatchMemory(losses.CrossBatchMemory):  # type: ignore[misc]
         summary="Cross-batch memory: a pair loss between the batch and a queue of earlier embeddings",
         citation="https://arxiv.org/abs/1912.06798",
         tags=("wrapper", "memory"),
+        example={"loss": "contrastive", "memory_size": 64},
+        expected_failures={
+            "numerical-gradient": "the memory, which holds this batch too, is a constant for the gradient",
+            "reference-form": "the memory is its reference; the call has no ref_emb",
+        },
     )
 
     def __init__(self, loss: Any, embedding_size: int, memory_size: int = 1024, miner: Any = None) -> None:

@@ -27,6 +27,7 @@ class DynamicSoftMarginLoss(losses.DynamicSoftMarginLoss):  # type: ignore[misc]
         summary="Dynamic soft margin: triplets weighted by the running distribution of their hardness",
         citation="Zhang & Rusinkiewicz, ICCV 2019",
         tags=("triplet", "stateful"),
+        expected_failures={"numerical-gradient": "the weights of triplets are constants for the gradient"},
     )
 
     hist_: Tensor

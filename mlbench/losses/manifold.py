@@ -25,6 +25,7 @@ class ManifoldLoss(losses.ManifoldLoss):  # type: ignore[misc]
         summary="Manifold similarity: random walks between samples and the proxies of meta-classes (label mod K)",
         citation="Aziere & Todorovic, CVPR 2019",
         tags=("proxy",),
+        expected_failures={"numerical-gradient": "inverts a matrix in float32, whatever the embeddings' dtype"},
     )
 
     def __init__(self, embedding_size: int, K: int = 50, **kwargs: Any) -> None:

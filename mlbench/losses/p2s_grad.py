@@ -22,6 +22,10 @@ class P2SGradLoss(losses.P2SGradLoss):  # type: ignore[misc]
         summary="P2SGrad: mean squared error between cosines to class weights and one-hot targets",
         citation="https://arxiv.org/abs/1905.02479",
         tags=("classification",),
+        expected_failures={
+            "numerical-gradient": "weights are normalised outside of the graph: their norm is a constant",
+            "zero-vectors": "divides by the norm of the embedding",
+        },
     )
 
     def __init__(self, num_classes: int, embedding_size: int, **kwargs: Any) -> None:

@@ -22,6 +22,7 @@ class SelfSupervisedLoss(losses.SelfSupervisedLoss):  # type: ignore[misc]
         summary="Self-supervised: a pair loss in which the two views of a sample are the only positives",
         tags=("wrapper", "self-supervised"),
         needs=frozenset({"second_view"}),
+        example={"loss": "nt-xent"},
     )
 
     def __init__(self, loss: Any, symmetric: bool = True) -> None:

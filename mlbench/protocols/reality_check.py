@@ -34,8 +34,8 @@ class RealityCheck:
         """Check that trunk and methods can be built and that the dataset has classes enough.
 
         Raises:
-            ConfigError: If the trunk does not fit the items, or a method names an unknown component, argument or
-                search path.
+            ConfigError: If the trunk does not fit the items, or a method or the evaluation names an unknown component,
+                argument or search path.
             DataError: If there are too few classes for the folds.
         """
         self.recipe = recipe
@@ -45,14 +45,17 @@ class RealityCheck:
         self.splits: ClassSplits = mlrc_splits(recipe.dataset.classes, recipe.benchmark.folds)
         for index, method in enumerate(recipe.benchmark.methods):
             check_method(method, f"methods[{index}]")
+        self._reported = recipe.evaluation()
 
     def _check_batches(self, method: Method, where: str) -> None:
         if method.loss is None:
             return
         classes = range(min(len(fold.train) for fold in self.splits.folds))
         batch_size = method.batch_size or self.recipe.benchmark.training.batch_size
+        sampler = resolve_method(method, where)["sampler"]
         try:
-            MPerClass(batch_size, method.samples_per_class).batches(classes, seed=0)
+            built = sampler.build(batch_size=batch_size) if sampler else MPerClass(batch_size, method.samples_per_class)
+            built.batches(classes, seed=0)
         except ConfigError as error:
             raise ConfigError(f"{where} ({method.name}): {error}") from None
 
@@ -92,10 +95,14 @@ class RealityCheck:
             "job": {"method": job.method, "role": job.role, "number": job.number, "fold": job.fold},
             "transforms": identity_of(self.recipe.benchmark.transforms),
             "model": self._model,
-            "evaluation": identity_of(self.recipe.benchmark.evaluation),
+            "evaluation": self._evaluation(job),
         }
         specific = self._test(job, outcomes) if job.role == "test" else self._training(job, outcomes)
         return None if specific is None else common | specific
+
+    def _evaluation(self, job: Job) -> dict[str, Any]:
+        """What the job measures: no training depends on what else is reported of a test."""
+        return {name: value for name, value in self._reported.items() if name != "metrics" or job.role == "test"}
 
     @cached_property
     def _model(self) -> dict[str, Any]:
@@ -115,14 +122,15 @@ class RealityCheck:
             return None
         benchmark = self.recipe.benchmark
         method = with_parameters(self.recipe.method(job.method), values)
-        loss, miner = resolve_method(method, f"method {job.method!r}")
+        parts = resolve_method(method, f"method {job.method!r}")
+        identities = {part: resolved.identity() if resolved else None for part, resolved in parts.items()}
+        sampler = identities.pop("sampler")
         training = identity_of(benchmark.training) | _own_batches(method, benchmark.training)
         training["loss_optimizer"] |= method.loss_optimizer.model_dump(exclude_none=True)
         return {
             "training": training,
-            "loss": loss.identity() if loss else None,
-            "miner": miner.identity() if miner else None,
-            "samples_per_class": method.samples_per_class,
+            **identities,
+            **({"sampler": sampler} if sampler else {"samples_per_class": method.samples_per_class}),
             # The same for every method: reproduction 3 of one method and of another start from the same weights.
             "seed": seed_of(str(benchmark.seed), int(job.role == "reproduction"), job.number, job.fold or 0),
         }

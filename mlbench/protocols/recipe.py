@@ -12,8 +12,10 @@ from mlbench.registry import Resolved, info_of, resolve
 from mlbench.registry.schema import check_name, parameters
 from mlbench.spec import Benchmark, Component, Method, Transforms, identity_of
 
+#: The components of a method and their kinds.
+_PARTS = {"loss": "losses", "miner": "miners", "sampler": "samplers"}
 #: What of a method can be searched.
-_SEARCHABLE = ("loss", "miner", "loss_optimizer", "samples_per_class")
+_SEARCHABLE = (*_PARTS, "loss_optimizer", "samples_per_class")
 
 
 @dataclass(frozen=True)
@@ -68,6 +70,16 @@ class Recipe:
                 "or extend a benchmark that has none (large-batch)"
             )
 
+    def metrics(self) -> list[Resolved]:
+        """The metrics that are reported besides the harness's own."""
+        metrics = self.benchmark.evaluation.metrics
+        return [resolve("metrics", as_table(metric), f"evaluation.metrics[{i}]") for i, metric in enumerate(metrics)]
+
+    def evaluation(self) -> dict[str, Any]:
+        """Identity of everything that is reported."""
+        further = [metric.identity() for metric in self.metrics()]
+        return identity_of(self.benchmark.evaluation) | ({"metrics": further} if further else {})
+
     def method(self, name: str) -> Method:
         """The method of that name."""
         return next(method for method in self.benchmark.methods if method.name == name)
@@ -80,6 +92,7 @@ class Recipe:
         return kept | {
             "dataset": self.dataset.identity(),
             "model": kept["model"] | {"trunk": trunk},
+            "evaluation": self.evaluation(),
         }
 
 
@@ -122,11 +135,13 @@ def _table_at(table: dict[str, Any], parents: list[str], path: str) -> dict[str,
     return table
 
 
-def resolve_method(method: Method, where: str) -> tuple[Resolved | None, Resolved | None]:
-    """The method's loss and miner, resolved and checked."""
-    loss = resolve("losses", as_table(method.loss), f"{where}.loss") if method.loss else None
-    miner = resolve("miners", as_table(method.miner), f"{where}.miner") if method.miner else None
-    return loss, miner
+def resolve_method(method: Method, where: str) -> dict[str, Resolved | None]:
+    """The method's loss, miner and sampler, resolved and checked."""
+    parts: dict[str, Resolved | None] = {}
+    for part, kind in _PARTS.items():
+        component = getattr(method, part)
+        parts[part] = resolve(kind, as_table(component), f"{where}.{part}") if component else None
+    return parts
 
 
 def check_method(method: Method, where: str) -> None:
@@ -136,8 +151,7 @@ def check_method(method: Method, where: str) -> None:
         ConfigError: Naming the place.
         PluginError: If a component cannot be imported.
     """
-    loss, miner = resolve_method(method, where)
-    roots = {"loss": loss, "miner": miner}
+    roots = resolve_method(method, where)
     for path in method.search:
         head, _, rest = path.partition(".")
         target = roots.get(head)

@@ -13,6 +13,7 @@ from mlbench.registry.entries import find as find
 if TYPE_CHECKING:
     from mlbench.registry.component import Resolved as Resolved
     from mlbench.registry.component import component_identity as component_identity
+    from mlbench.registry.component import configure as configure
     from mlbench.registry.component import resolve as resolve
     from mlbench.registry.health import refuse_broken as refuse_broken
     from mlbench.registry.loading import blamed as blamed
@@ -32,7 +33,7 @@ if TYPE_CHECKING:
 __getattr__, __dir__ = lazy_exports(
     __name__,
     {
-        "component": ("Resolved", "component_identity", "resolve"),
+        "component": ("Resolved", "component_identity", "configure", "resolve"),
         "health": ("refuse_broken",),
         "loading": ("blamed", "info_of", "load"),
         "provenance": ("culprits", "provenance_of", "used_plugins"),

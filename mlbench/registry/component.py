@@ -25,7 +25,7 @@ NESTED = {
     "miners": "miners",
 }
 #: Arguments that the harness knows: filled in where the constructor requires them or the file says ``"auto"``.
-CONTEXT = ("num_classes", "embedding_size", "in_channels")
+CONTEXT = ("num_classes", "embedding_size", "in_channels", "batch_size")
 #: Of these, what the data decides alone: filled in wherever the constructor has it.
 _FROM_DATA = ("in_channels",)
 
@@ -55,7 +55,7 @@ class Resolved:
         }
 
     def build(self, **context: int) -> Any:
-        """Construct it. ``context`` gives ``num_classes``, ``embedding_size``, ``in_channels``.
+        """Construct it. ``context`` gives ``num_classes``, ``embedding_size``, ``in_channels``, ``batch_size``.
 
         Raises:
             ConfigError: If the constructor refuses a value.
@@ -98,7 +98,15 @@ def resolve(kind: str, table: str | Mapping[str, Any], where: str) -> Resolved:
     if not isinstance(name, str):
         raise ConfigError(f"{where}: a component is an id or a table with an id, got {table!r}")
     entry = find(kind, name, where)
-    component = load(entry)
+    return configure(entry, load(entry), table, where)
+
+
+def configure(entry: Entry, component: type[Any], table: Mapping[str, Any], where: str) -> Resolved:
+    """Check the arguments in ``table`` against the constructor of ``component``, which ``entry`` stands for.
+
+    Raises:
+        ConfigError: If an argument is unknown, missing or of another type.
+    """
     known = parameters(component)
     arguments = {}
     for key, value in table.items():

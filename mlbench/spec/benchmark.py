@@ -5,7 +5,7 @@ from typing import Annotated, Literal
 from pydantic import Field, field_validator, model_validator
 
 from mlbench.registry.requirements import parse_requirement
-from mlbench.spec.base import Table, result, runtime
+from mlbench.spec.base import Table, added, result, runtime
 from mlbench.spec.component import Component
 from mlbench.spec.method import Method
 from mlbench.spec.training import Training
@@ -33,9 +33,10 @@ class Search(Table):
 
 
 class Evaluation(Table):
-    """What is reported besides MAP@R and R-Precision."""
+    """What is reported besides MAP@R and R-Precision: Recall@K, and further metrics of the tests."""
 
     recall_at: Annotated[tuple[int, ...], Field(strict=False, min_length=1)] = result((1, 2, 4, 8))
+    metrics: Annotated[tuple[Component, ...], Field(strict=False)] = added(())
 
 
 class Runtime(Table):

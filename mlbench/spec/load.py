@@ -29,7 +29,7 @@ def load_benchmark(source: str | Path | Mapping[str, Any], overrides: Iterable[s
     """
     label, tables = _read(source)
     for override in overrides:
-        _apply(tables, override)
+        apply_override(tables, override)
     tables["methods"] = _expand_methods(tables.get("methods", []), label)
     try:
         return Benchmark.model_validate(tables)
@@ -95,7 +95,12 @@ def _merge(base: dict[str, Any], change: Mapping[str, Any]) -> dict[str, Any]:
     return merged
 
 
-def _apply(tables: dict[str, Any], override: str) -> None:
+def apply_override(tables: dict[str, Any], override: str) -> None:
+    """Write ``key=value`` with a dotted key and a TOML value into ``tables``; a bare word is a string.
+
+    Raises:
+        ConfigError: If it is no ``key=value``, or its key leads through a value that is no table.
+    """
     key, equals, text = override.partition("=")
     if not equals or not key:
         raise ConfigError(f"--set {override}: write key=value, for example --set training.batch_size=64")
@@ -133,7 +138,10 @@ def _expand(method: Any, place: str) -> Any:
         near = difflib.get_close_matches(str(method["use"]), known, n=1)
         hint = f"did you mean {near[0]!r}?" if near else f"named methods: {', '.join(known)}"
         raise UnknownNameError(f"{place}: unknown method {method['use']!r}; {hint}")
-    return _merge(known[method["use"]], change)
+    base = dict(known[method["use"]])
+    if "sampler" in change:  # composes the batches in its place
+        base.pop("samples_per_class", None)
+    return _merge(base, change)
 
 
 def _explain(item: Any) -> str:

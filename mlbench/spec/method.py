@@ -22,14 +22,16 @@ class Method(Table):
     """One row of the leaderboard.
 
     ``search`` maps dotted paths into the method (``loss.margin``, ``miner.epsilon``, ``loss_optimizer.lr``) to
-    dimensions. A method without a loss is the untrained baseline: nothing is trained, nothing is searched.
-    ``batch_size`` is for a method that cannot do the benchmark's; its epochs then show as many images in more batches.
+    dimensions. A method without a loss is the untrained baseline: nothing is trained, nothing is searched. Without a
+    sampler, batches have ``samples_per_class`` samples of each class. ``batch_size`` is for a method that cannot do the
+    benchmark's; its epochs then show as many images in more batches.
     """
 
     name: str = runtime(min_length=1, pattern=r"^[\w+./ -]+$")
     summary: str = runtime("")
     loss: Component | None = result(None)
     miner: Component | None = result(None)
+    sampler: Component | None = added(None)
     samples_per_class: int = result(4, ge=1)
     batch_size: int | None = added(None, ge=2)
     loss_optimizer: LossOptimizer = result(LossOptimizer())
@@ -45,8 +47,15 @@ class Method(Table):
 
     @model_validator(mode="after")
     def _baseline_has_nothing_to_search(self) -> "Method":
-        if self.loss is None and (self.miner is not None or self.search):
-            raise ValueError(f"method {self.name!r} has no loss, so it can have neither a miner nor a search")
+        if self.loss is None and (self.miner is not None or self.sampler is not None or self.search):
+            raise ValueError(f"method {self.name!r} has no loss, so it can have no miner, no sampler and no search")
+        return self
+
+    @model_validator(mode="after")
+    def _one_way_to_compose_batches(self) -> "Method":
+        default = type(self).model_fields["samples_per_class"].default
+        if self.sampler is not None and self.samples_per_class != default:
+            raise ValueError(f"method {self.name!r}: sampler and samples_per_class exclude each other; remove one")
         return self
 
 

@@ -2,4 +2,5 @@
 
 from mlbench.store.record import FORMAT as FORMAT
 from mlbench.store.record import Record as Record
+from mlbench.store.record import in_words as in_words
 from mlbench.store.store import Store as Store

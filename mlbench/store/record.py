@@ -1,6 +1,7 @@
 """One run's record."""
 
 import json
+from collections.abc import Mapping
 from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict
@@ -12,13 +13,23 @@ from mlbench.spec import canonical_json, digest
 FORMAT = 1
 
 
+def in_words(failures: Mapping[str, int]) -> str:
+    """Failures by outcome as text.
+
+    >>> in_words({"diverged": 1, "collapsed": 2})
+    '2 collapsed, 1 diverged'
+    """
+    return ", ".join(f"{count} {outcome}" for outcome, count in sorted(failures.items()))
+
+
 class Record(BaseModel):
     """What a run leaves behind.
 
     Attributes:
         run: SHA-256 of the canonical JSON of ``request``.
         request: Everything that could change the result.
-        outcome: ``completed``; ``diverged`` (the loss or the embeddings stopped being finite); ``failed`` (an error).
+        outcome: ``completed``; ``diverged`` (the loss or the embeddings stopped being finite); ``collapsed`` (all
+            embeddings became equal); ``failed`` (an error).
         results: What was measured; empty unless completed.
         error: What went wrong, for a run that did not complete.
         cost: Seconds, peak memory, images per second: the only part that differs between two equal runs, together
@@ -32,7 +43,7 @@ class Record(BaseModel):
     format: Literal[1] = 1
     run: str
     request: dict[str, Any]
-    outcome: Literal["completed", "diverged", "failed"]
+    outcome: Literal["completed", "diverged", "collapsed", "failed"]
     results: dict[str, Any] = {}
     error: str | None = None
     cost: dict[str, float] = {}

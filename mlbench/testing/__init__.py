@@ -1,7 +1,8 @@
 """The conformance kit: what a component must do, as checks that any plugin author can run.
 
-``check_component("losses", "my-plugin/my-loss")`` returns a list of ``Check``. One table for each kind maps the name of
-a check to a small function; to add a check, add a function and its line.
+One generator of checks behind three doors: ``check_component("losses", "my-plugin/my-loss")`` returns a list of
+``Check``, ``@parametrize_with_checks(["my-plugin"])`` makes a test of each, ``mlbench check my-plugin`` prints them.
+The module of each kind ends in the tuple ``CHECKS``; to add a check, add a function and its line.
 """
 
 from typing import TYPE_CHECKING
@@ -13,7 +14,13 @@ if TYPE_CHECKING:
     from mlbench.testing.kit import Check as Check
     from mlbench.testing.kit import ConformanceError as ConformanceError
     from mlbench.testing.kit import check_component as check_component
+    from mlbench.testing.pytest_plugin import parametrize_with_checks as parametrize_with_checks
 
 __getattr__, __dir__ = lazy_exports(
-    __name__, {"batch": ("Batch",), "kit": ("Check", "ConformanceError", "check_component")}
+    __name__,
+    {
+        "batch": ("Batch",),
+        "kit": ("Check", "ConformanceError", "check_component"),
+        "pytest_plugin": ("parametrize_with_checks",),
+    },
 )

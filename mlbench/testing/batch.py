@@ -30,6 +30,10 @@ class Batch:
         """The same samples in another order."""
         return Batch(self.embeddings[order], self.labels[order], self.second[order])
 
+    def to(self, dtype: torch.dtype) -> "Batch":
+        """The same samples in another floating-point type."""
+        return Batch(self.embeddings.to(dtype), self.labels, self.second.to(dtype))
+
     def relabelled(self, labels: Tensor) -> "Batch":
         """The same samples with other labels."""
         return Batch(self.embeddings, labels, self.second)
@@ -68,3 +72,28 @@ def duplicates() -> Batch:
     batch = balanced()
     first = torch.arange(len(batch)) // 4 * 4
     return Batch(batch.embeddings[first], batch.labels, batch.second[first])
+
+
+def uneven() -> Batch:
+    """Classes of different sizes, out of order, one of them a single sample."""
+    return batch_of([0, 1, 1, 2, 2, 2, 3, 3, 3, 3, 1])
+
+
+def zero_vectors() -> Batch:
+    """Four samples of every class, the first of each zero: it has no direction."""
+    batch = balanced()
+    kept = (torch.arange(len(batch)) % 4 > 0).float()[:, None]
+    return Batch(batch.embeddings * kept, batch.labels, batch.second * kept)
+
+
+def collapsed() -> Batch:
+    """Four samples of every class, all equal: every distance is 0."""
+    batch = balanced()
+    first = torch.zeros(len(batch), dtype=torch.long)
+    return Batch(batch.embeddings[first], batch.labels, batch.second[first])
+
+
+def relabelled(batch: Batch) -> Batch:
+    """The same samples and classes, the classes called otherwise."""
+    names = 1000 + torch.randperm(CLASSES, generator=torch.Generator().manual_seed(2))
+    return batch.relabelled(names[batch.labels])

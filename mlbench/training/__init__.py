@@ -1,7 +1,6 @@
 """One training: one fold, one seed, one method."""
 
 from mlbench.training.embed import embed as embed
-from mlbench.training.loop import Diverged as Diverged
 from mlbench.training.loop import Trained as Trained
 from mlbench.training.loop import train as train
 from mlbench.training.meter import Meter as Meter

@@ -10,22 +10,19 @@ from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 import torch
 from torch import Tensor, nn
 
+from mlbench.api import Diverged, FollowsEpochs
+from mlbench.api.sampler import GroupedBatch, Indices, RefreshedSampler, Sampler
 from mlbench.data.images import ImageView
 from mlbench.data.transforms import EvalTransform, TrainTransform
 from mlbench.evaluation import Retrieval
 from mlbench.models.embedder import EmbeddingModel
 from mlbench.registry import info_of
 from mlbench.spec.training import Training
-from mlbench.training.embed import embed
+from mlbench.training.embed import embed, outputs
 from mlbench.training.optimizers import optimizers_of
-
-
-class Diverged(Exception):
-    """The loss or the embeddings stopped being finite."""
 
 
 @dataclass
@@ -54,7 +51,8 @@ class Setup:
     model: EmbeddingModel
     loss: nn.Module | None
     miner: nn.Module | None
-    batches: Iterator[npt.NDArray[np.int64]]
+    sampler: Sampler
+    batches: Iterator[Indices | GroupedBatch]
     train_transform: TrainTransform
     eval_transform: EvalTransform
     training: Training
@@ -77,7 +75,7 @@ def train(
         tell: Called after every validation with the curve's new entry.
 
     Raises:
-        Diverged: If the loss or the embeddings stop being finite.
+        TrainingStopped: If the loss or the embeddings stop being finite, or a component gives up.
     """
     if setup.loss is None:
         entry = _validate(setup, val_view, epoch=0, loss=None)
@@ -85,7 +83,9 @@ def train(
     steps = _Steps(setup, train_view)
     done = Trained({}, {})
     for epoch in range(1, setup.training.max_epochs + 1):
+        _start_epoch(epoch - 1, setup.loss, setup.miner, setup.sampler)
         started = time.perf_counter()
+        steps.refresh(epoch)
         mean_loss = steps.epoch()
         done.training_seconds += time.perf_counter() - started
         if epoch % setup.training.evaluate_every and epoch < setup.training.max_epochs:
@@ -110,8 +110,15 @@ class _Steps:
         self.labels = torch.from_numpy(view.labels)
         self.optimizers = optimizers_of(setup.model, setup.loss, setup.training)
         self.generator = torch.Generator().manual_seed(setup.seed)
-        self.two_views = setup.loss is not None and "second_view" in info_of(type(setup.loss)).needs
+        self.needs = info_of(type(setup.loss)).needs
         self.images = 0
+
+    def refresh(self, epoch: int) -> None:
+        """Show the sampler all training items as the model sees them now, if it wants that in this epoch."""
+        sampler = self.setup.sampler
+        if isinstance(sampler, RefreshedSampler) and (epoch - 1) % getattr(sampler, "refresh_every", 1) == 0:
+            embeddings = outputs(self.setup.model, self.view, self.setup.eval_transform, self.setup.device)
+            sampler.refresh(embeddings.numpy(), self.view.labels)
 
     def epoch(self) -> float:
         """One epoch; the mean loss.
@@ -129,14 +136,17 @@ class _Steps:
             total += value
         return total / setup.training.iterations_per_epoch
 
-    def step(self, indices: npt.NDArray[np.int64]) -> float:
+    def step(self, batch: Indices | GroupedBatch) -> float:
         """One batch; its loss."""
         assert self.setup.loss is not None
+        indices, groups = (batch.indices, batch.groups) if isinstance(batch, GroupedBatch) else (batch, None)
         labels = self.labels[torch.from_numpy(indices)].to(self.setup.device)
         embeddings = self._embeddings(indices)
-        reference = {"ref_emb": self._embeddings(indices), "ref_labels": labels} if self.two_views else {}
+        reference = {"ref_emb": self._embeddings(indices), "ref_labels": labels} if "second_view" in self.needs else {}
         pairs = self.setup.miner(embeddings, labels, **reference) if self.setup.miner else None
-        loss = self.setup.loss(embeddings, labels, pairs, **reference)
+        clusters = labels if groups is None else torch.from_numpy(groups).to(self.setup.device)
+        grouped = {"groups": clusters} if "groups" in self.needs else {}
+        loss = self.setup.loss(embeddings, labels, pairs, **reference, **grouped)
         for optimizer in self.optimizers:
             optimizer.zero_grad(set_to_none=True)
         loss.backward()
@@ -145,10 +155,18 @@ class _Steps:
         self.images += len(indices)
         return float(loss.detach())
 
-    def _embeddings(self, indices: npt.NDArray[np.int64]) -> Tensor:
+    def _embeddings(self, indices: Indices) -> Tensor:
         images = self.setup.train_transform(self.view.images(indices), self.generator)
         embeddings: Tensor = self.setup.model(images.to(self.setup.device))
         return embeddings
+
+
+def _start_epoch(epoch: int, *parts: object) -> None:
+    """Tell every part, and every module inside it, that follows the epochs."""
+    for part in parts:
+        for module in part.modules() if isinstance(part, nn.Module) else (part,):
+            if isinstance(module, FollowsEpochs):
+                module.start_epoch(epoch)
 
 
 def _validate(setup: Setup, view: ImageView, epoch: int, loss: float | None) -> dict[str, float]:

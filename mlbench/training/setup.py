@@ -6,6 +6,7 @@ from typing import Any
 import torch
 from torch import nn
 
+from mlbench.api.sampler import Sampler
 from mlbench.data.images import ImageView
 from mlbench.data.samplers import MPerClass
 from mlbench.data.transforms import EvalTransform, TrainTransform, output_channels
@@ -32,12 +33,13 @@ def setup_of(request: Mapping[str, Any], train_view: ImageView, device: str) -> 
     model = model_of(request, train_view).to(device)
     context = {"num_classes": int(train_view.labels.max()) + 1, "embedding_size": model.embedding_size}
     loss, miner = (_module(request[part], context, part, device) for part in ("loss", "miner"))
-    sampler = MPerClass(training.batch_size, request["samples_per_class"])
+    sampler = _sampler(request, training.batch_size)
     transforms = Transforms.model_validate(request["transforms"])
     return Setup(
         model=model,
         loss=loss,
         miner=miner,
+        sampler=sampler,
         batches=sampler.batches(train_view.labels, seed),
         train_transform=TrainTransform(transforms),
         eval_transform=EvalTransform(transforms),
@@ -46,6 +48,13 @@ def setup_of(request: Mapping[str, Any], train_view: ImageView, device: str) -> 
         device=device,
         seed=seed,
     )
+
+
+def _sampler(request: Mapping[str, Any], batch_size: int) -> Sampler:
+    if "sampler" not in request:
+        return MPerClass(batch_size, request["samples_per_class"])
+    sampler: Sampler = from_identity("samplers", request["sampler"], "sampler").build(batch_size=batch_size)
+    return sampler
 
 
 def model_of(request: Mapping[str, Any], view: ImageView) -> EmbeddingModel:

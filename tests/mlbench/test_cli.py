@@ -10,7 +10,7 @@ import pytest
 
 from mlbench.store import Store
 
-VERBS = ("run", "plan", "status", "leaderboard", "evaluate", "ls", "show", "doctor")
+VERBS = ("run", "plan", "status", "leaderboard", "evaluate", "ls", "show", "check", "init-plugin", "doctor")
 MINE = {"name": "Mine", "loss": "triplet-margin", "search": {"loss.margin": {"low": 0.0, "high": 1.0}}}
 
 
@@ -95,8 +95,8 @@ def test_from_plan_to_published_leaderboard(mlbench, benchmark_file, tmp_path):
 
     code, out, _ = mlbench("status", file, "--store", store, "--json")
     assert code == 0 and json.loads(out)["methods"] == [
-        {"method": "Mine", "jobs": 10, "done": 10, "failed": 0, "left": 0},
-        {"method": "Untrained", "jobs": 6, "done": 6, "failed": 0, "left": 0},
+        {"method": "Mine", "jobs": 10, "done": 10, "failed": 0, "left": 0, "reasons": {}},
+        {"method": "Untrained", "jobs": 6, "done": 6, "failed": 0, "left": 0, "reasons": {}},
     ]
 
     before = (store / "leaderboard.md").read_bytes()
@@ -248,7 +248,7 @@ def test_show_shows_a_component_a_method_and_a_benchmark(mlbench, benchmark_file
     code, out, _ = mlbench("show", "MS+Miner")
     assert code == 0 and "miner.epsilon" in json.loads(out)["search"]
     code, out, _ = mlbench("show", benchmark_file())
-    assert code == 0 and json.loads(out)["evaluation"] == {"recall_at": [1, 2, 4, 8]}
+    assert code == 0 and json.loads(out)["evaluation"] == {"recall_at": [1, 2, 4, 8], "metrics": []}
 
 
 @pytest.mark.parametrize("name", ["triplet", "losses/triplet-margn", "loses/contrastive", "nothing.toml"])

@@ -6,8 +6,8 @@ import pytest
 import torch
 
 import mlbench
-from mlbench.api import DataError
-from mlbench.evaluation import Retrieval, concatenate, evaluate_file
+from mlbench.api import ConfigError, DataError
+from mlbench.evaluation import Retrieval, concatenate, evaluate_file, measure
 
 KS = (1, 2, 4, 8)
 
@@ -169,6 +169,15 @@ def test_the_metric_component_says_the_same_by_name():
     embeddings, labels = with_singletons()
     found = Retrieval()(torch.from_numpy(embeddings), torch.from_numpy(labels))
     assert found == pytest.approx(by_hand(embeddings, labels), abs=1e-9)
+
+
+def test_several_metrics_report_together_but_not_the_same_thing_twice():
+    embeddings, labels = clusters(0)
+    rows, names = torch.as_tensor(embeddings), torch.as_tensor(labels)
+    retrieval, spread = Retrieval((1,)), lambda rows, names: {"Spread": float(rows.std())}
+    assert measure([retrieval, spread], rows, names) == retrieval(rows, names) | spread(rows, names)
+    with pytest.raises(ConfigError, match="two metrics report 'lone_queries'; remove one"):
+        measure([retrieval, Retrieval((1, 2))], rows, names)
 
 
 def test_concatenated_embeddings_weigh_every_model_the_same():

@@ -89,10 +89,12 @@ CHANGES = {
     "search.sampler": "tpe",
     "search.generation": 2,
     "evaluation.recall_at": [1],
+    "evaluation.metrics": ["retrieval"],
     "methods.loss": {"id": "contrastive", "neg_margin": 0.6},
     "methods.miner": "batch-hard",
     "methods.samples_per_class": 1,
     "methods.batch_size": 8,
+    "methods.sampler": {"id": "m-per-class", "samples_per_class": 1},
     "methods.loss_optimizer.lr": 0.5,
     "methods.loss_optimizer.weight_decay": 0.5,
     "methods.search": {},
@@ -108,7 +110,15 @@ NO_CHANGES = {
     "methods.summary": "other",
 }
 #: Fields of the whole study, which no single training of a method without a search depends on.
-OF_THE_STUDY = {"protocol", "reproductions", "dataset", "search.trials", "search.sampler", "search.generation"}
+OF_THE_STUDY = {
+    "protocol",
+    "reproductions",
+    "dataset",
+    "search.trials",
+    "search.sampler",
+    "search.generation",
+    "evaluation.metrics",
+}
 
 
 def tables():
@@ -143,6 +153,8 @@ def changed(path, value):
     place = source
     for parent in parents:
         place = place["methods"][0] if parent == "methods" else place.setdefault(parent, {})
+    if path == "methods.sampler":  # it composes the batches instead
+        del place["samples_per_class"]
     place[last] = value
     return load_benchmark(source)
 
@@ -233,6 +245,25 @@ def test_writing_a_default_or_a_whole_number_changes_nothing():
     spelt = {**FULL, "folds": 4, "training": {"loss_optimizer": {"momentum": 0.9, "lr": 1e-2}, "patience": 9}}
     spelt["methods"] = [FULL["methods"][0], {"name": "Plain", "loss": {"id": "mlbench/contrastive", "neg_margin": 1}}]
     assert digest(request(load_benchmark(spelt))) == GOLDEN_REQUEST
+
+
+def test_a_method_with_a_sampler_is_another_one_by_all_the_arguments_of_the_sampler():
+    samplers = [
+        {},
+        {"sampler": {"id": "m-per-class", "samples_per_class": 2}},
+        {"sampler": {"id": "m-per-class", "samples_per_class": 1}},
+    ]
+    requests = [request(load_benchmark({**FULL, "methods": [FULL["methods"][1] | change]})) for change in samplers]
+    assert len({digest(each) for each in requests}) == 3 and digest(requests[0]) == GOLDEN_REQUEST
+    assert "sampler" not in requests[0] and "samples_per_class" not in requests[1]
+    assert requests[1]["sampler"] == {"id": "mlbench/m-per-class", "version": 1, "arguments": {"samples_per_class": 2}}
+
+
+def test_a_test_is_another_one_when_something_else_is_reported():
+    job = Job("Plain", "test", 2, None, ())
+    one, other = (request(changed("evaluation.metrics", metrics), job) for metrics in ([], ["retrieval"]))
+    assert "metrics" not in one["evaluation"]
+    assert [metric["id"] for metric in other["evaluation"]["metrics"]] == ["mlbench/retrieval"]
 
 
 def test_the_recipe_is_everything_but_the_methods():

@@ -211,8 +211,8 @@ def test_the_markdown_has_them_too(make):
     assert search == [
         ["Method", "Trials", "Best trial", "Reproductions, validation", "Chosen", "Runs", "Failed"],
         ["Beta", "0", "—", "30.00", "—", "3", "0"],
-        ["Alpha", "3", "22.00", "24.00", chosen, "15", "1"],
-        ["Gone", "0", "—", "0.00", "—", "2", "2"],
+        ["Alpha", "3", "22.00", "24.00", chosen, "15", "1 diverged"],
+        ["Gone", "0", "—", "0.00", "—", "2", "2 diverged"],
         ["Waiting", "0", "—", "—", "—", "0", "0"],
     ]
     for fact in (
@@ -281,6 +281,28 @@ def test_of_trials_equal_but_for_rounding_the_best_is_the_one_that_was_reproduce
     records += reproduction("Alpha", 0, [0.2] * 3, [0.2] * 3, 0.3)
     row = mlbench.leaderboard(make(records).path).set_index("method").loc["Alpha"]
     assert row.n == 1 and json.loads(row.hyperparameters)["loss.margin"] == 0.123456
+
+
+def test_further_metrics_of_a_recipe_have_columns_of_their_own(tmp_path):
+    store = Store(tmp_path / "store")
+    further = [{"id": "acme/inside", "version": 1, "arguments": {}}]
+    store.claim(RECIPE | {"evaluation": {"recall_at": [1], "metrics": further}}, {"Alpha": {"search": {}}}, ABOUT)
+    for number, values in enumerate([(0.5, 0.7), (0.6, 0.8)]):
+        found = {"map_at_r": 0.3, "r_precision": 0.4, "recall_at_1": 0.5, "queries": 240, "lone_queries": 3}
+        trained = [training("Alpha", "reproduction", number, fold, 0.3) for fold in range(2)]
+        results = {
+            "separated": [found | {"Inside": value} for value in values],
+            "concatenated": found | {"Inside": 0.9},
+        }
+        tested = record("Alpha", "test", number, None, results, models=[item.run for item in trained])
+        for item in (*trained, tested):
+            store.commit(item)
+    row = mlbench.leaderboard(store.path).iloc[0]
+    assert row["separated.Inside.values"] == pytest.approx([0.6, 0.7]) and row["concatenated.Inside"] == 0.9
+    assert not any("queries" in column for column in row.index)
+    separated, concatenated, _ = tables(write_leaderboard(store, store.path)[0].read_text(encoding="utf-8"))
+    assert separated[0] == ["", "Method", "MAP@R", "R-Precision", "Recall@1", "Inside", "n"]
+    assert separated[1][5].startswith("65.00 ± ") and concatenated[1][5] == "90.00 ± 0.00"
 
 
 def test_no_store_is_an_error_that_says_how_to_make_one(tmp_path):

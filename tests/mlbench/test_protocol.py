@@ -295,7 +295,17 @@ def test_too_few_classes_for_the_folds(classes):
         ({"search": "loss"}, "methods[0].search.loss.: unknown"),
         ({"search": "loss.id"}, "methods[0].search.loss.id: unknown"),
         ({"search": "miner.epsilon"}, "methods[0].search.miner.epsilon: the method has no table 'miner'"),
-        ({"search": "los.margin"}, "methods[0].search.los.margin: paths start with loss, miner, loss_optimizer"),
+        (
+            {"search": "los.margin"},
+            "methods[0].search.los.margin: paths start with loss, miner, sampler, loss_optimizer",
+        ),
+        ({"sampler": "m-per-clas"}, "methods[0].sampler: unknown sampler"),
+        ({"sampler": "m-per-class"}, "methods[0].sampler: mlbench/m-per-class needs samples_per_class"),
+        ({"sampler": {"id": "m-per-class", "m": 2}}, "methods[0].sampler.m: unknown"),
+        (
+            {"search": "sampler.samples_per_class"},
+            "methods[0].search.sampler.samples_per_class: the method has no table",
+        ),
         ({"search": "name"}, "methods[0].search.name: paths start with"),
         ({"search": "loss_optimizer.lrr"}, "methods[0].search.loss_optimizer.lrr: "),
         ({"search": "loss_optimizer.lr.x"}, "methods[0].search.loss_optimizer.lr.x: "),
@@ -413,11 +423,15 @@ def test_a_worker_refuses_data_that_is_not_what_was_planned_for(worker):
     assert not asked
 
 
+@pytest.mark.parametrize(
+    "composed",
+    [lambda m: {"samples_per_class": m}, lambda m: {"sampler": {"id": "m-per-class", "samples_per_class": m}}],
+)
 @pytest.mark.parametrize(("size", "m", "reason"), [(8, 3, "not a positive multiple"), (64, 1, "needs 64 classes")])
-def test_a_batch_that_the_classes_cannot_fill_is_refused_before_anything_runs(tiny, size, m, reason):
+def test_a_batch_that_the_classes_cannot_fill_is_refused_before_anything_runs(tiny, size, m, reason, composed):
     from mlbench.execution import open_study
     from mlbench.spec import load_benchmark
 
-    method = {"name": "T", "loss": {"id": "triplet-margin"}, "samples_per_class": m}
+    method = {"name": "T", "loss": {"id": "triplet-margin"}} | composed(m)
     with pytest.raises(ConfigError, match=rf"^methods\[1\] \(T\): .*{reason}"):
         open_study(load_benchmark(tiny("Untrained", method, training={"batch_size": size})))

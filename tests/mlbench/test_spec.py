@@ -178,6 +178,11 @@ def test_a_mistake_is_placed(write, change, said):
         ({"search": {"loss.margin": {"type": "normal"}}}, "methods[0].search.loss.margin: "),
         ({"search": {"loss.margin": 0.1}}, "methods[0].search.loss.margin: "),
         ({"loss": None, "miner": "batch-hard"}, "methods[0]: method 'A' has no loss"),
+        ({"loss": None, "sampler": "m-per-class"}, "methods[0]: method 'A' has no loss"),
+        (
+            {"sampler": "m-per-class", "samples_per_class": 2},
+            "methods[0]: method 'A': sampler and samples_per_class exclude each other",
+        ),
     ],
 )
 def test_a_mistake_in_a_method_is_placed(method, said):
@@ -338,6 +343,13 @@ def test_changing_a_named_method_changes_it_there_only():
     before = copy.deepcopy(named_methods())
     load_benchmark(MINIMAL | {"methods": [{"use": "Triplet", "loss": {"margin": 0.3}, "search": {}}]})
     assert named_methods() == before
+
+
+def test_the_sampler_of_a_method_takes_the_place_of_how_a_named_method_composes_its_batches():
+    sampler = {"id": "m-per-class", "samples_per_class": 2}
+    assert load_benchmark(MINIMAL | {"methods": ["ProxyNCA"]}).methods[0].samples_per_class == 1
+    (method,) = load_benchmark(MINIMAL | {"methods": [{"use": "ProxyNCA", "sampler": sampler}]}).methods
+    assert method.sampler.arguments == {"samples_per_class": 2}
 
 
 def test_an_unknown_method_is_placed_with_the_nearest():

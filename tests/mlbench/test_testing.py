@@ -1,248 +1,207 @@
-"""The conformance kit catches what it promises to catch."""
+"""The three doors of the conformance kit, and what a declaration of an expected failure means.
+
+What the checks catch is in test_testing_faults.py; that built-ins conform, in test_testing_builtins.py.
+"""
+
+import ast
+import json
+import random
+import subprocess
+import sys
+from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
-from torch import nn
+from pytorch_metric_learning.losses import ContrastiveLoss, NPairsLoss, SubCenterArcFaceLoss
 
-from mlbench.api import ConfigError, UnknownNameError
-from mlbench.registry import Resolved, entries
+from mlbench import testing
+from mlbench.api import ComponentInfo, ConfigError, PluginError, UnknownNameError
 from mlbench.testing import ConformanceError, check_component
-from mlbench.testing.kit import _run
-from mlbench.testing.losses import CHECKS as LOSS_CHECKS
-from mlbench.testing.miners import CHECKS as MINER_CHECKS
-from mlbench.testing.subject import Subject
 
+pytest_plugins = ["pytester"]
 
-class Sound(nn.Module):
-    """Distances within classes: passes everything."""
 
-    def forward(self, embeddings, labels, indices_tuple=None, ref_emb=None, ref_labels=None):
-        others, other_labels = (embeddings, labels) if ref_emb is None else (ref_emb, ref_labels)
-        squared = (embeddings[:, None] - others[None]).square().mean(2)
-        same = labels[:, None] == other_labels[None]
-        return (squared * same).mean() - torch.exp(-squared * ~same).mean()
+class OrderMatters(NPairsLoss):
+    info = ComponentInfo(expected_failures={"sample-order": "takes the first positive pair of every class"})
 
 
-class Vector(Sound):
-    def forward(self, *args, **kwargs):
-        return super().forward(*args, **kwargs).expand(2)
+def failed(report):
+    return [check.name for check in report if check.status == "failed"]
 
 
-class NotFinite(Sound):
-    def forward(self, *args, **kwargs):
-        return super().forward(*args, **kwargs) * float("nan")
+# -- check_component -------------------------------------------------------------------------------------------------
 
 
-class Detached(Sound):
-    def forward(self, *args, **kwargs):
-        return super().forward(*args, **kwargs).detach()
+def test_the_report_has_a_status_a_demand_and_a_remedy_for_every_check():
+    report = check_component("losses", "n-pairs")
+    assert {check.status for check in report} == {"passed", "expected failure", "not applicable"}
+    assert all(check.demand.endswith(".") and check.fix.endswith(".") for check in report)
+    details = {check.name: check.detail for check in report if check.status != "passed"}
+    assert details["sample-order"] == "takes the first positive pair of every class"
+    assert details["parameter-gradient"] == "it has no parameters"
 
 
-class Constant(Sound):
-    def forward(self, *args, **kwargs):
-        return super().forward(*args, **kwargs) * 0
-
-
-class IdleParameter(Sound):
-    def __init__(self):
-        super().__init__()
-        self.weight = nn.Parameter(torch.ones(()))
-
-
-class FirstSampleOnly(Sound):
-    def forward(self, embeddings, *args, **kwargs):
-        return super().forward(embeddings, *args, **kwargs) + embeddings[0].sum()
-
-
-class LabelValues(Sound):
-    def forward(self, embeddings, labels, *args, **kwargs):
-        return super().forward(embeddings, labels, *args, **kwargs) * labels.float().mean()
-
-
-class NoNegativesCrash(Sound):
-    def forward(self, embeddings, labels, *args, **kwargs):
-        if len(labels.unique()) == 1:
-            raise IndexError("no negatives")
-        return super().forward(embeddings, labels, *args, **kwargs)
-
-
-class NoPositivesNan(Sound):
-    def forward(self, embeddings, labels, *args, **kwargs):
-        positives = (labels[:, None] == labels[None]).sum() - len(labels)
-        return super().forward(embeddings, labels, *args, **kwargs) + 0 * embeddings.sum() / positives
-
-
-class RootOfZero(Sound):
-    def forward(self, embeddings, *args, **kwargs):
-        return super().forward(embeddings, *args, **kwargs) + (embeddings[0] - embeddings[1]).square().sum().sqrt()
-
-
-class InPlace(Sound):
-    def forward(self, embeddings, *args, **kwargs):
-        with torch.no_grad():
-            embeddings.mul_(0.5)
-        return super().forward(embeddings, *args, **kwargs)
-
-
-class SetsNumpySeed(Sound):
-    def forward(self, *args, **kwargs):
-        np.random.seed(3)
-        return super().forward(*args, **kwargs)
-
-
-class DrawsFromTorch(Sound):
-    def forward(self, *args, **kwargs):
-        torch.rand(1)
-        return super().forward(*args, **kwargs)
-
-
-class KeepsGraph(Sound):
-    total = 0.0
-
-    def forward(self, *args, **kwargs):
-        self.total = self.total + super().forward(*args, **kwargs).square()
-        return self.total
-
-
-class HiddenState(Sound):
-    seen = 0
-
-    def forward(self, *args, **kwargs):
-        self.seen += 1
-        return super().forward(*args, **kwargs) * self.seen
-
-
-class Unpicklable(Sound):
-    def __init__(self):
-        super().__init__()
-        self.function = lambda: None
-
-
-class IgnoresReference(Sound):
-    def forward(self, embeddings, labels, indices_tuple=None, ref_emb=None, ref_labels=None):
-        return super().forward(embeddings, labels)
-
-
-class Pairs(nn.Module):
-    """All triplets: a sound miner."""
-
-    def forward(self, embeddings, labels, ref_emb=None, ref_labels=None):
-        others = labels if ref_labels is None else ref_labels
-        same = labels[:, None] == others[None]
-        different = ~same
-        if ref_labels is None:
-            same = same & ~torch.eye(len(labels), dtype=torch.bool)
-        return torch.where(same[:, :, None] & different[:, None, :])
-
-
-class SelfPositive(Pairs):
-    def forward(self, embeddings, labels, ref_emb=None, ref_labels=None):
-        index = torch.arange(len(labels))
-        return index, index, index.roll(4)
-
-
-class WrongNegative(Pairs):
-    def forward(self, *args, **kwargs):
-        anchors, positives, _ = super().forward(*args, **kwargs)
-        return anchors, positives, positives
-
-
-class OutOfRange(Pairs):
-    def forward(self, *args, **kwargs):
-        anchors, positives, negatives = super().forward(*args, **kwargs)
-        return anchors, positives, negatives + 1000
-
-
-class FloatIndices(Pairs):
-    def forward(self, *args, **kwargs):
-        return tuple(indices.float() for indices in super().forward(*args, **kwargs))
-
-
-@pytest.fixture
-def resolved():
-    """Resolve a class as if a distribution had registered it."""
-    entry = entries("losses")[0]
-
-    def make(component):
-        return Resolved(entry, component, {}, "test")
-
-    return make
-
-
-def failures(checks, subject):
-    outcomes = [_run(name, function, subject, None) for name, function in checks.items()]
-    return {check.name for check in outcomes if check is not None and check.status == "failed"}
-
-
-@pytest.mark.parametrize(
-    ("fault", "check"),
-    [
-        (Vector, "finite-value"),
-        (NotFinite, "finite-value"),
-        (Detached, "embedding-gradient"),
-        (Constant, "embedding-gradient"),
-        (IdleParameter, "parameter-gradient"),
-        (FirstSampleOnly, "sample-order"),
-        (LabelValues, "class-names"),
-        (NoNegativesCrash, "no-negatives"),
-        (NoPositivesNan, "no-positives"),
-        (RootOfZero, "equal-embeddings"),
-        (InPlace, "untouched-input"),
-        (SetsNumpySeed, "global-generators"),
-        (DrawsFromTorch, "global-generators"),
-        (KeepsGraph, "several-steps"),
-        (HiddenState, "state-dict"),
-        (Unpicklable, "pickle"),
-        (IgnoresReference, "reference-form"),
-    ],
-)
-def test_a_faulty_loss_is_caught(resolved, fault, check):
-    assert check in failures(LOSS_CHECKS, Subject(resolved(fault)))
-
-
-@pytest.mark.parametrize("fault", [SelfPositive, WrongNegative, OutOfRange, FloatIndices])
-def test_a_faulty_miner_is_caught(resolved, fault):
-    assert "truthful" in failures(MINER_CHECKS, Subject(resolved(fault)))
-
-
-def test_sound_components_raise_no_alarm(resolved):
-    assert failures(LOSS_CHECKS, Subject(resolved(Sound))) == set()
-    assert failures(MINER_CHECKS, Subject(resolved(Pairs))) == set()
-
-
-def test_the_report_has_a_status_and_a_reason_for_every_check():
-    reason = "takes the first positive pair of every class"
-    report = check_component("losses", "n-pairs", expected_failures={"sample-order": reason})
-    assert {check.status for check in report} == {"passed", "expected failure"}
-    assert [check.detail for check in report if check.status == "expected failure"] == [reason]
+def test_a_class_need_not_be_installed_and_may_take_arguments():
+    report = check_component("losses", OrderMatters)
+    assert failed(report) == []
+    with pytest.raises(ConfigError, match=r"losses/ContrastiveLoss.pos_margn: unknown; did you mean pos_margin\?"):
+        check_component("losses", ContrastiveLoss, {"pos_margn": 0.1})
+    with pytest.raises(
+        ConformanceError, match=r"ContrastiveLoss fails .* checks\n(.*\n)*embedding-gradient: .* is zero"
+    ):
+        check_component("losses", ContrastiveLoss, {"pos_margin": 9.0, "neg_margin": 0.0}, raise_on_failure=True)
 
 
 def test_an_undeclared_failure_is_raised_with_what_went_wrong():
-    with pytest.raises(ConformanceError, match=r"mlbench/n-pairs fails 1 checks\nsample-order: .* became "):
-        check_component("losses", "n-pairs", raise_on_failure=True)
+    class Undeclared(NPairsLoss):
+        """Not among the classes whose failures are known."""
+
+    with pytest.raises(ConformanceError, match=r"Undeclared fails \d checks\n(.*\n)*sample-order: .* became "):
+        check_component("losses", Undeclared, raise_on_failure=True)
 
 
-def test_a_declaration_must_be_needed():
-    report = check_component("losses", "contrastive", expected_failures={"pickle": "because"})
-    assert [check.name for check in report if check.status == "failed"] == ["pickle"]
-    report = check_component("losses", "arcface", expected_failures={"reference-form": "because"})
-    assert [check.name for check in report if check.status == "failed"] == ["reference-form"]
+def test_a_declared_failure_must_fail():
+    report = check_component("losses", "contrastive", expected_failures={"picklable": "because"})
+    assert failed(report) == ["picklable"]
+    (check,) = (check for check in report if check.status == "failed")
+    assert check.detail == "declared to fail (because), but passes; remove the declaration"
+
+
+def test_a_declared_failure_must_apply():
+    report = check_component("losses", "arcface", expected_failures={"reference-parity": "because"})
+    assert failed(report) == ["reference-parity"]
+
+
+def test_what_cannot_be_built_is_one_error_and_not_a_failure_of_every_check():
+    with pytest.raises(PluginError, match="cannot be constructed"):
+        check_component("losses", SubCenterArcFaceLoss)
 
 
 def test_the_global_generators_are_left_alone():
     torch.manual_seed(0)
     np.random.seed(0)
-    before = torch.get_rng_state(), np.random.get_state()[1].copy()
+    random.seed(0)
+    before = torch.get_rng_state(), np.random.get_state()[1].copy(), random.getstate()
     check_component("miners", "distance-weighted")
     assert torch.equal(before[0], torch.get_rng_state())
     assert np.array_equal(before[1], np.random.get_state()[1])
+    assert before[2] == random.getstate()
 
 
 def test_bad_requests_are_refused():
-    with pytest.raises(ConfigError, match="no checks for 'datasets', only for losses, miners"):
-        check_component("datasets", "glyphs")
+    with pytest.raises(ConfigError, match="no checks for 'models', only for losses, miners, samplers, datasets, metr"):
+        check_component("models", "conv-small")
     with pytest.raises(ConfigError, match="unknown check 'pickel'; there are: finite-value"):
         check_component("losses", "contrastive", expected_failures={"pickel": "because"})
+    with pytest.raises(ConfigError, match="expected failure of picklable has no reason"):
+        check_component("losses", "contrastive", expected_failures={"picklable": ""})
     with pytest.raises(UnknownNameError, match="did you mean"):
         check_component("losses", "contrastiv")
+
+
+def test_a_misspelt_declaration_of_a_component_is_refused():
+    class Misspelt(NPairsLoss):
+        info = ComponentInfo(expected_failures={"sample-ordre": "takes the first positive pair of every class"})
+
+    with pytest.raises(ConfigError, match="unknown check 'sample-ordre'"):
+        check_component("losses", Misspelt)
+
+
+def test_checks_do_not_rest_on_assert_statements():
+    """``python -O`` drops them, and every component would be sound."""
+    sources = [file.read_text(encoding="utf-8") for file in Path(testing.__file__).parent.rglob("*.py")]
+    assert not any(isinstance(node, ast.Assert) for source in sources for node in ast.walk(ast.parse(source)))
+
+
+# -- mlbench check ---------------------------------------------------------------------------------------------------
+
+
+def test_the_verb_prints_every_check_and_how_to_mend_what_failed(mlbench):
+    code, out, _ = mlbench("check", "losses/contrastive", "--set", "pos_margin=9.0", "--set", "neg_margin=0.0")
+    assert code == 1
+    assert out.startswith("losses/mlbench/contrastive  (mlbench-dml ")
+    assert "failed            embedding-gradient  " in out
+    assert "must: The gradient reaches the embeddings" in out and "fix:  Do not detach" in out
+
+
+def test_the_verb_takes_a_name_of_several_kinds_or_a_distribution(mlbench):
+    code, out, _ = mlbench("check", "mlbench-policies")
+    assert code == 0 and "miners/mlbench-policies/policy" in out and " 0 failed" in out
+    code, out, _ = mlbench("check", "triplet-margin", "--json")
+    assert code == 0
+    assert [row["component"] for row in json.loads(out)] == [
+        "losses/mlbench/triplet-margin",
+        "miners/mlbench/triplet-margin",
+    ]
+
+
+def test_the_json_has_every_check(mlbench):
+    code, out, _ = mlbench("check", "n-pairs", "--json")
+    (row,) = json.loads(out)
+    assert code == 0 and row["sound"] is True and row["distribution"] == "mlbench-dml"
+    statuses = {check["name"]: check["status"] for check in row["checks"]}
+    assert statuses["sample-order"] == "expected failure" and statuses["finite-value"] == "passed"
+
+
+def test_a_component_that_cannot_be_built_fails_with_the_next_step(mlbench):
+    code, out, _ = mlbench("check", "datasets/folder")
+    assert code == 1 and "mlbench/folder needs path" in out and "--set KEY=VALUE" in out
+
+
+@pytest.mark.parametrize(
+    ("name", "said"),
+    [
+        ("triplet-margni", "did you mean"),
+        ("models/conv-small", "is of the kind models; there are checks for losses, miners"),
+    ],
+)
+def test_a_name_that_cannot_be_checked_is_an_error(mlbench, name, said):
+    code, out, err = mlbench("check", name)
+    assert code == 1 and not out and said in err
+
+
+# -- @parametrize_with_checks ----------------------------------------------------------------------------------------
+
+SUITE = """
+from pytorch_metric_learning.losses import ContrastiveLoss, NPairsLoss
+from mlbench.testing import parametrize_with_checks
+
+@parametrize_with_checks({components})
+def test_conforms(check):
+    check()
+"""
+
+
+def test_the_decorator_makes_a_test_of_every_check(pytester):
+    pytester.makepyfile(SUITE.format(components='["losses/n-pairs", ("losses", ContrastiveLoss, {"pos_margin": 0.1})]'))
+    result = pytester.runpytest_inprocess("--strict-markers", "-v")
+    result.assert_outcomes(passed=38, skipped=5, xfailed=1)
+    result.stdout.fnmatch_lines(["*test_conforms?losses/mlbench/n-pairs:sample-order? XFAIL*"])
+    result.stdout.fnmatch_lines(["*test_conforms?losses/ContrastiveLoss:finite-value? PASSED*"])
+
+
+def test_a_failed_check_says_what_must_be_and_how(pytester):
+    pytester.makepyfile(
+        SUITE.format(components='[("losses", ContrastiveLoss, {"pos_margin": 9.0, "neg_margin": 0.0})]')
+    )
+    result = pytester.runpytest_inprocess("-k", "embedding-gradient or finite-value")
+    result.assert_outcomes(passed=1, failed=1)
+    result.stdout.fnmatch_lines(["the gradient is zero", "  must: The gradient reaches*", "  fix:  Do not detach*"])
+
+
+def test_an_unknown_component_is_an_error_with_the_nearest_names(pytester):
+    pytester.makepyfile(SUITE.format(components='["n-pairz"]'))
+    result = pytester.runpytest_inprocess()
+    result.assert_outcomes(errors=1)
+    result.stdout.fnmatch_lines(["*'n-pairz' is no component*; did you mean*n-pairs*"])
+
+
+def test_the_plugin_of_pytest_imports_nothing_heavy():
+    code = (
+        "import sys, mlbench.testing.pytest_plugin\n"
+        "heavy = {'torch', 'numpy', 'pydantic', 'pytorch_metric_learning'} & set(sys.modules)\n"
+        "raise SystemExit(f'imports {heavy}' if heavy else 0)"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr

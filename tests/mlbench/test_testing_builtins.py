@@ -1,52 +1,48 @@
-"""Every built-in loss and miner passes the conformance kit, apart from the failures declared and explained here."""
+"""Every built-in passes the conformance kit, apart from the failures that it declares and explains."""
 
+import numpy as np
 import pytest
+from PIL import Image
 
 from mlbench.registry import entries
 from mlbench.testing import check_component
-
-#: Arguments of losses that cannot be built without any.
-LOSS_ARGUMENTS = {
-    "cross-batch-memory": {"loss": "contrastive", "memory_size": 64},
-    "multiple": {"losses": ["contrastive", {"id": "triplet-margin", "margin": 0.1}], "weights": [1.0, 0.5]},
-    "ranked-list": {"margin": 0.4, "Tn": 1.0},
-    "self-supervised": {"loss": "nt-xent"},
-}
-#: What is known to fail, and why. All of it is behaviour of pytorch-metric-learning 2.9.
-LOSS_FAILURES = {
-    "cross-batch-memory": {"reference-form": "the memory is its reference; the call has no ref_emb"},
-    "instance": {
-        "sample-order": "the rank of a label is used as the position of a sample in the batch",
-        "class-names": "the rank of a label is used as the position of a sample in the batch",
-    },
-    "multiple": {"reference-form": "hands its losses only the batch; the call has no ref_emb"},
-    "n-pairs": {"sample-order": "takes the first positive pair of every class"},
-    "nca": {"no-positives": "averages over samples with a positive; without any it is 0/0"},
-    "threshold-consistent-margin": {"reference-form": "takes both sides of a pair from the batch, ignoring ref_emb"},
-    "tuplet-margin": {"equal-embeddings": "acos of a similarity that rounding puts above 1"},
-}
-MINER_FAILURES = {
-    "distance-weighted": {"global-generators": "samples negatives at random, from torch's global generator"},
-    "fused-distance-weighted": {"global-generators": "draws the seed of its samples from torch's global generator"},
-    "uniform-histogram": {"global-generators": "samples pairs at random, from torch's global generator"},
-}
+from mlbench.testing.kit import cases
 
 
 def names(kind):
-    return [entry.name for entry in entries(kind) if entry.distribution == "mlbench-dml"]
+    return [entry.id for entry in entries(kind) if entry.distribution == "mlbench-dml"]
 
 
-@pytest.mark.parametrize("name", names("losses"))
-def test_loss_conforms(name):
-    check_component(
-        "losses",
-        f"mlbench/{name}",
-        LOSS_ARGUMENTS.get(name),
-        expected_failures=LOSS_FAILURES.get(name),
-        raise_on_failure=True,
-    )
+@pytest.fixture
+def arguments(tmp_path):
+    """Make the arguments of a component that needs files; of the others, none."""
+
+    def make(name):
+        if name != "mlbench/folder":
+            return None
+        for label in range(8):
+            (tmp_path / f"class {label}").mkdir()
+            for sample in range(2):
+                pixels = np.full((9, 7, 3), 20 * label + sample, np.uint8)
+                Image.fromarray(pixels).save(tmp_path / f"class {label}" / f"{sample}.png")
+        return {"path": str(tmp_path)}
+
+    return make
 
 
-@pytest.mark.parametrize("name", names("miners"))
-def test_miner_conforms(name):
-    check_component("miners", f"mlbench/{name}", expected_failures=MINER_FAILURES.get(name), raise_on_failure=True)
+@pytest.mark.parametrize(
+    ("kind", "name"),
+    [(kind, name) for kind in ("losses", "miners", "samplers", "datasets", "metrics") for name in names(kind)],
+)
+def test_built_in_conforms(kind, name, arguments):
+    check_component(kind, name, arguments(name), raise_on_failure=True)
+
+
+@pytest.mark.parametrize(
+    ("kind", "name"),
+    [("losses", f"fused-{name}") for name in ("arcface", "cosface", "normalized-softmax", "proxy-anchor", "proxy-nca")]
+    + [("miners", f"fused-{name}") for name in ("batch-easy-hard", "batch-hard", "multi-similarity", "triplet-margin")],
+)
+def test_what_is_fused_is_held_to_its_counterpart_in_pytorch_metric_learning(kind, name):
+    (check,) = (case for case in cases(kind, name) if case.requirement.name == "reference-parity")
+    assert check.run().status == "passed"

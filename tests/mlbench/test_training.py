@@ -7,12 +7,12 @@ import pytest
 import torch
 from torch import nn
 
-from mlbench.api import ComponentInfo
+from mlbench.api import ComponentInfo, Diverged, GroupedBatch
 from mlbench.data.images import ImageStore
 from mlbench.execution import open_study
 from mlbench.registry import resolve
 from mlbench.spec import load_benchmark
-from mlbench.training import Diverged, embed, train
+from mlbench.training import embed, train
 from mlbench.training.setup import model_of, setup_of
 
 TRIPLET = {"name": "Triplet", "loss": {"id": "triplet-margin", "margin": 0.1}}
@@ -223,6 +223,84 @@ def test_a_loss_that_asks_for_it_gets_a_second_view_of_every_sample(prepared, vi
     assert trained(prepared({"name": "VICReg", "loss": "vicreg"}, transforms=crops), views).best["map_at_r"] > 0
 
 
+class Grouped(Loss):
+    info = ComponentInfo(needs=frozenset({"groups"}))
+
+    def forward(self, embeddings, labels, indices_tuple=None, ref_emb=None, ref_labels=None, groups=None):
+        self.calls.append((labels, groups))
+        return self.function(embeddings)
+
+
+class Following:
+    """A sampler that keeps what it was shown and draws the items that lie farthest out, in groups by rank."""
+
+    def __init__(self, every=None):
+        self.shown, self.drawn = [], []
+        if every:
+            self.refresh_every = every
+
+    def refresh(self, embeddings, labels):
+        self.shown.append((embeddings, labels))
+
+    def batches(self, labels, seed):
+        while True:
+            far = np.argsort(-np.square(self.shown[-1][0]).sum(1))[:8]
+            self.drawn.append((len(self.shown), far))
+            yield GroupedBatch(far, np.arange(8) // 2 + 100)
+
+
+def following(setup, views, sampler, loss):
+    return dataclasses.replace(setup, loss=loss, sampler=sampler, batches=sampler.batches(views[0].labels, 0))
+
+
+def test_a_sampler_that_wants_it_is_shown_all_training_items_at_the_start_of_every_epoch(prepared, tiny, views):
+    setup = prepared(TRIPLET, training={"max_epochs": 3, "iterations_per_epoch": 2, "patience": 5})
+    start = {name: value.clone() for name, value in setup.model.state_dict().items()}
+    modes = []
+    loss = Loss(lambda embeddings: modes.append(setup.model.training) or embeddings.pow(2).mean())
+    trained(following(setup, views, sampler := Following(), loss), views)
+    assert modes == [True] * 6  # looking at the items leaves the model in training mode
+    assert [number for number, _ in sampler.drawn] == [1, 1, 2, 2, 3, 3]  # no batch is drawn ahead of a refresh
+    model = model_of(request_of(tiny, TRIPLET), channels=1)
+    model.load_state_dict(start)
+    first, labels = sampler.shown[0]
+    model.eval()
+    with torch.no_grad():
+        expected = model(setup.eval_transform(views[0].images(range(len(views[0])))))
+    np.testing.assert_allclose(first, expected.numpy(), rtol=1e-4, atol=1e-5)
+    assert first.dtype == np.float32 and np.array_equal(labels, views[0].labels)
+    assert not np.allclose(first, sampler.shown[1][0])
+
+
+def test_a_sampler_says_every_how_many_epochs_it_wants_that(prepared, views):
+    setup = prepared(TRIPLET, training={"max_epochs": 5, "iterations_per_epoch": 1, "patience": 5})
+    loss = Loss(lambda embeddings: embeddings.pow(2).mean())
+    trained(following(setup, views, sampler := Following(every=2), loss), views)
+    assert [number for number, _ in sampler.drawn] == [1, 1, 2, 2, 3]
+
+
+def test_groups_of_the_batch_reach_a_loss_that_needs_them_and_are_the_classes_where_there_are_none(prepared, views):
+    setup = prepared(TRIPLET, training={"max_epochs": 1})
+    trained(following(setup, views, sampler := Following(), loss := Grouped(lambda e: e.pow(2).mean())), views)
+    for (labels, groups), (_, indices) in zip(loss.calls, sampler.drawn, strict=True):
+        assert labels.tolist() == views[0].labels[indices].tolist()
+        assert groups.tolist() == [100, 100, 101, 101, 102, 102, 103, 103] and groups.dtype == torch.int64
+    trained(dataclasses.replace(prepared(TRIPLET), loss=(plain := Grouped(lambda e: e.pow(2).mean()))), views)
+    assert plain.calls and all(torch.equal(labels, groups) for labels, groups in plain.calls)
+    # A loss that does not ask for them is called as ever.
+    trained(following(prepared(TRIPLET), views, Following(), Loss(lambda e: e.pow(2).mean())), views)
+
+
+def test_a_method_names_its_sampler_and_the_harness_the_size_of_a_batch(prepared):
+    method = {**TRIPLET, "sampler": {"id": "m-per-class", "samples_per_class": 2}}
+    batches = prepared(method).batches
+    labels = np.concatenate([next(batches) for _ in range(3)])
+    assert labels.shape == (24,)
+    assert next(batches).tolist() != next(prepared(TRIPLET).batches).tolist()
+    same_batches = prepared({**TRIPLET, "samples_per_class": 2}).batches
+    assert [next(prepared(method).batches).tolist()] == [next(same_batches).tolist()]
+
+
 def test_the_baseline_is_the_initial_model(prepared, views):
     setup = prepared("Untrained")
     start = {name: value.clone() for name, value in setup.model.state_dict().items()}
@@ -230,6 +308,30 @@ def test_the_baseline_is_the_initial_model(prepared, views):
     assert same(done.state, start)
     assert [entry["epoch"] for entry in done.curve] == [0] and done.best == done.curve[0]
     assert done.images == 0
+
+
+class Follows(Loss):
+    """Keeps the epochs it was told of, and how many batches it had seen then."""
+
+    def __init__(self, function):
+        super().__init__(function)
+        self.told = []
+
+    def start_epoch(self, epoch):
+        self.told.append((epoch, len(self.calls)))
+
+
+def test_every_component_is_told_of_an_epoch_before_its_first_batch(prepared, views):
+    loss = Follows(lambda embeddings: embeddings.pow(2).mean())
+    loss.inner = Follows(None)
+    sampler, miner = Follows(None), Follows(None)
+    miner.forward = lambda embeddings, labels: None
+    steps = {"iterations_per_epoch": 3, "max_epochs": 4, "evaluate_every": 2, "patience": 9}
+    setup = dataclasses.replace(prepared(TRIPLET, training=steps), loss=loss, miner=miner, sampler=sampler)
+    trained(setup, views)
+    assert loss.told == [(0, 0), (1, 3), (2, 6), (3, 9)]
+    for part in (miner, loss.inner, sampler):
+        assert [epoch for epoch, _ in part.told] == [0, 1, 2, 3]
 
 
 # -- early ends ------------------------------------------------------------------------------------------------------

@@ -46,16 +46,20 @@ def judge_loss(exact: Loss, backward: bool) -> Callable[[Batch], Judge]:
     """Value and gradient against those of `exact`, a plain loss, in float64; errors are relative."""
 
     def make(batch: Batch) -> Judge:
-        wanted = evaluate(exact, batch._replace(embeddings=batch.embeddings.double()), backward)
-
-        def verdict(found: Evaluated, precision: str) -> Verdict:
-            bound = _TOLERANCE[precision]
-            errors = [_error(part, whole) for part, whole in zip(found, wanted, strict=True) if whole is not None]
-            return Verdict(sum(error > bound for error in errors), len(errors), max(errors), bound)
-
-        return verdict
+        return judge_evaluated(evaluate(exact, batch._replace(embeddings=batch.embeddings.double()), backward))
 
     return make
+
+
+def judge_evaluated(wanted: Evaluated) -> Judge:
+    """Value and gradient against those `wanted`, of float64; errors are relative."""
+
+    def verdict(found: Evaluated, precision: str) -> Verdict:
+        bound = _TOLERANCE[precision]
+        errors = [_error(part, whole) for part, whole in zip(found, wanted, strict=True) if whole is not None]
+        return Verdict(sum(error > bound for error in errors), len(errors), max(errors), bound)
+
+    return verdict
 
 
 def _error(found: Tensor | None, wanted: Tensor) -> float:

@@ -21,6 +21,7 @@ from .problem import Problem
 
 _ROWS, _COLUMNS = 384, 2048  # a float32 tile of 3 MiB fits a shared cache; a flat one leaves out most of a square
 _CLOSE = 1e-3  # of |x|^2 + |y|^2; above it a float32 distance is right to five digits
+_PART = 1 << 17  # elements of a part of a tile, half a MiB of float32
 _BLOCK = 32  # anchors that share a window
 _BLOCKS, _WINDOW = 32, 256  # windows of a batch, and how much of each at a time
 
@@ -41,11 +42,18 @@ class Stream:
     def run(self) -> tuple[Tensor, ...]:
         """The rule's outputs, by the caller's indices."""
         state = self.rule.init(len(self.x), self.problem.dtype, self.x.device)
-        for rows, tile in self._windows_seen() if self.layout.sorted else self._tiles_seen():
+        for rows, tile in self._seen():
             before: State = tuple(part[rows] for part in state)
             for part, value in zip(before, self.rule.update(before, tile), strict=True):
                 part.copy_(value)
         return self.layout.restore(self.rule, self.rule.finish(state))
+
+    def _seen(self) -> Iterator[tuple[slice, Tile]]:
+        for rows, tile in self._windows_seen() if self.layout.sorted else self._tiles_seen():
+            if self.rule.needs_distance:  # such rules compute with all distances, in memory of their own
+                yield from split(rows, tile)
+            else:
+                yield rows, tile
 
     def _tiles_seen(self) -> Iterator[tuple[slice, Tile]]:
         for distance, rows, columns, after in self.tiles():
@@ -138,6 +146,16 @@ class Stream:
         if self.problem.distance != "cosine":
             _settle(distance, x, y, a, b)
         return self.problem.from_order_(distance)
+
+
+def split(rows: slice, tile: Tile) -> Iterator[tuple[slice, Tile]]:
+    """The tile of the anchors `rows` in parts whose temporaries fit a private cache and stay with the allocator."""
+    size = max(1, _PART // tile.distance.shape[1])
+    for i in range(0, len(tile.distance), size):
+        part = slice(i, i + size)
+        columns = tile.columns if len(tile.columns) == 1 else tile.columns[part]
+        some = Tile(tile.distance[part], tile.first, tile.rows[part], columns, tile.thresholds[part])
+        yield slice(rows.start + i, rows.start + i + len(some.distance)), some
 
 
 def _settle(square: Tensor, x: Tensor, y: Tensor, a: Tensor, b: Tensor) -> None:

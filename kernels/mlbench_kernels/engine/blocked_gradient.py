@@ -8,7 +8,7 @@ from torch import Tensor
 from ..precision import deterministic
 from ..rules.pair_loss import PairLoss
 from ..rules.rule import Tile
-from .blocked import Stream
+from .blocked import Stream, split
 from .problem import Problem
 
 
@@ -50,11 +50,16 @@ class GradientStream(Stream):
         return dx, torch.empty_like(self.dy).index_copy_(0, self.layout.reference_index, self.dy)
 
     def _over_tiles(self) -> None:
+        buffer = self.x.new_empty(0)
         for distance, rows, columns, after in self.tiles():
-            weight = self._weight(self.seen(distance, rows, columns), rows)
-            if after.start < after.stop:
-                mirrored = slice(after.start - columns.start, None)
-                weight[:, mirrored] += self._weight(self.seen(distance[:, mirrored].T, after, rows), after).T
+            if len(buffer) < distance.numel():
+                buffer = self.x.new_empty(distance.numel())
+            weight = buffer[: distance.numel()].view_as(distance)
+            for part, tile in split(rows, self.seen(distance, rows, columns)):
+                weight[part.start - rows.start : part.stop - rows.start] = self._weight(tile, part)
+            mirrored = distance[:, after.start - columns.start :].T
+            for part, tile in split(after, self.seen(mirrored, after, rows)):
+                weight[:, part.start - columns.start : part.stop - columns.start] += self._weight(tile, part).T
             half, x, y = self._by_half_square(weight, distance), self.x[rows], self.y[columns]
             self.dx[rows].addmm_(half, y, alpha=-1)
             self.dy[columns].addmm_(half.T, x, alpha=self.scale)
@@ -64,7 +69,8 @@ class GradientStream(Stream):
 
     def _over_windows(self) -> None:
         for distance, rows, window, first in self.windows():
-            weight = self._weight(self.seen_in_windows(distance, rows, window, first), rows)
+            tile = self.seen_in_windows(distance, rows, window, first)
+            weight = torch.cat([self._weight(some, part) for part, some in split(rows, tile)])
             half = self._by_half_square(weight.view_as(distance), distance)
             x = self.x[rows].unflatten(0, (len(window), -1))
             y = self.y.index_select(0, window.flatten()).unflatten(0, (len(window), -1))

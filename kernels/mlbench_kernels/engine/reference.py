@@ -18,7 +18,8 @@ def run_reference(rule: Rule, problem: Problem) -> tuple[Tensor, ...]:
 def differentiate_reference(rule: Rule, problem: Problem, upstream: Tensor) -> tuple[Tensor, Tensor, Tensor]:
     """The derivatives of `run_gradient` by autograd, which goes through what `rule` does in the forward pass."""
     given = (problem.anchors, problem.references, rule.thresholds)
-    x, y, thresholds = (None if part is None else part.double().requires_grad_() for part in given)
+    # What autograd saved still has its history, which is not to be differentiated again.
+    x, y, thresholds = (None if part is None else part.detach().double().requires_grad_() for part in given)
     assert x is not None
     y = x if problem.square else y
     assert y is not None

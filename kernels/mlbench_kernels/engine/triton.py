@@ -127,11 +127,16 @@ def run_triton(rule: Rule, problem: Problem, precision: str) -> tuple[Tensor, ..
     device = problem.anchors.device
     tiling = INTERPRETER
     if device.type == "cuda":
-        tiling = device_tiling(device, precision, problem.anchors.shape[1], rule.width)
+        tiling = device_tiling(device, precision, problem.anchors.shape[1], kept(rule))
     layout = Layout(rule, problem)
     grid, arguments, options = launch(rule, problem, layout, precision, tiling)
     _stream[grid](*arguments, **options)
     return layout.restore(rule, arguments[13])
+
+
+def kept(rule: Rule) -> int:
+    """Numbers that a rule keeps of each anchor beside plain ones: its width, or that of its thresholds."""
+    return rule.width or (0 if rule.thresholds is None else rule.thresholds.shape[1])
 
 
 def launch(

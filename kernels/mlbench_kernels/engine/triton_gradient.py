@@ -20,11 +20,11 @@ import triton.language as tl
 from torch import Tensor
 
 from ..rules.pair_loss import PairLoss
+from ..tuning import gradient_tiling
 from .layout import Layout
 from .problem import Problem
 
-_ROWS, _COLUMNS, _DIMS = 64, 64, 32
-_CHUNK = 256  # dimensions of the sum in registers; programs for the others compute the distances anew
+_ALIGNMENT = 32  # D is a multiple of every step of the product
 
 
 @triton.jit(do_not_specialize=["N", "M"])
@@ -174,29 +174,30 @@ def launch(
     """Grid, arguments and options with which `_gradient` runs; `aot` compiles exactly these."""
     x, y = _rows(problem, layout, precision)
     codes, reference_codes = layout.codes(problem)
-    starts, stops = layout.spans(_ROWS)
+    tiling, chunk = gradient_tiling(precision)
+    starts, stops = layout.spans(tiling.rows)
     anchors = tuple(part[layout.index].contiguous() for part in saved) if forward else saved
     others = tuple(part[layout.reference_index].contiguous() for part in saved) if backward else saved
     arguments = (
         x, y, x.float().square().sum(dim=1), y.float().square().sum(dim=1), codes, reference_codes,
         layout.index.int(), layout.reference_index.int(), anchors, others,
-        starts // _COLUMNS, (stops + _COLUMNS - 1) // _COLUMNS, torch.empty_like(x, dtype=torch.float32),
-        len(x), len(y), x.shape[1],
+        starts // tiling.columns, (stops + tiling.columns - 1) // tiling.columns,
+        torch.empty_like(x, dtype=torch.float32), len(x), len(y), x.shape[1],
     )  # fmt: skip
-    chunk = min(_CHUNK, triton.next_power_of_2(x.shape[1]))
+    chunk = min(chunk, triton.next_power_of_2(x.shape[1]))
     width = saved[0].shape[1]
     options = {
         "FORWARD": forward, "BACKWARD": backward, "POOL": rule.pool, "UNIT": problem.distance, "ABSENT": rule.absent,
         "THRESHOLDS": width, "THRESHOLDS_BLOCK": triton.next_power_of_2(max(1, width)),
         "CONSTANTS": rule.constants, "WEIGHT": import_module(rule.triton).weight,
-        "ROWS": _ROWS, "COLUMNS": _COLUMNS, "DIMS": _DIMS, "CHUNK": chunk,
+        "ROWS": tiling.rows, "COLUMNS": tiling.columns, "DIMS": tiling.dims, "CHUNK": chunk,
         # bfloat16 operands have a single exact product; the name is for float32 operands.
         "PRECISION": "ieee" if precision == "bf16" else precision,
-        "num_warps": 4 if chunk <= 128 else 8, "num_stages": 2,
+        "num_warps": tiling.warps, "num_stages": tiling.stages,
         # Triton 3.10 turns this off by default.
         "enable_fp_fusion": True,
     }  # fmt: skip
-    return (triton.cdiv(len(x), _ROWS), triton.cdiv(x.shape[1], chunk)), arguments, options
+    return (triton.cdiv(len(x), tiling.rows), triton.cdiv(x.shape[1], chunk)), arguments, options
 
 
 def _rows(problem: Problem, layout: Layout, precision: str) -> tuple[Tensor, Tensor]:
@@ -204,7 +205,7 @@ def _rows(problem: Problem, layout: Layout, precision: str) -> tuple[Tensor, Ten
     x, y, _, _ = layout.factors(problem, torch.float32)
     # The factors of anchors, see `Problem.factors`, are -1 or -2 times their rows.
     x = -x if problem.distance == "cosine" else x * -0.5
-    missing = -x.shape[1] % _DIMS
+    missing = -x.shape[1] % _ALIGNMENT
     narrow = torch.bfloat16 if precision == "bf16" else torch.float32
     x, y = (torch.nn.functional.pad(part, (0, missing)).to(narrow).contiguous() for part in (x, y))
     return x, y

@@ -21,8 +21,9 @@ _ELEMENTS = 1 << 20  # of a block of differences
 def positive_pairs_op(labels: Tensor, reference_labels: Tensor | None) -> tuple[Tensor, Tensor, Tensor]:
     """Anchor, reference and number within the anchor of every pair of one label, `[P]` each."""
     rows = labels.new_zeros(len(labels), 0, dtype=torch.float32)
-    square = reference_labels is None
-    return positive_pairs(Problem(rows, labels, rows, labels if square else reference_labels, square, "cosine"))
+    if reference_labels is None:
+        return positive_pairs(Problem(rows, labels, rows, labels, True, "cosine"))
+    return positive_pairs(Problem(rows, labels, rows, reference_labels, False, "cosine"))
 
 
 @fake("positive_pairs")

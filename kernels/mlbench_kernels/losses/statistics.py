@@ -93,7 +93,7 @@ def _differentiate(ctx: Any, upstream: list[Tensor]) -> tuple[Any, ...]:
     x, y, limits = pair_gradient_op(*problem, *ctx.options, thresholds, *ctx.rule, outputs, upstream[0])
     references = None if problem[2] is None else y
     # An empty list counts as one of tensors, which wants a list of derivatives.
-    numbers = None if ctx.rule[-1] else []
+    numbers: list[None] | None = None if ctx.rule[-1] else []
     return x, None, references, None, None, None, None, None if thresholds is None else limits, None, None, numbers
 
 

@@ -6,12 +6,14 @@ Positives cost what they are farther than a margin, negatives what they are near
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import torch
 from torch import Tensor
 
 from .compare import greater, less
 from .pair_loss import PairLoss
-from .rule import Pool, State, Tile
+from .rule import Output, Pool, State, Tile
 
 
 class Hinge(PairLoss):
@@ -23,7 +25,7 @@ class Hinge(PairLoss):
     """
 
     triton = "mlbench_kernels.rules.hinge_triton"
-    outputs = ("number", "count")
+    outputs: Sequence[Output] = ("number", "count")
 
     def __init__(self, pool: Pool, *numbers: float, thresholds: Tensor | None = None) -> None:
         super().__init__(pool, *numbers, thresholds=thresholds)

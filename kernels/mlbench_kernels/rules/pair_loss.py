@@ -28,6 +28,7 @@ class PairLoss(BaseRule):
     """
 
     needs_distance = True
+    triton: str
     outputs: Sequence[Output] = ("number",)
     classes: ClassVar[dict[str, type[PairLoss]]] = {}
 

@@ -7,12 +7,14 @@ Loss Objective", 2016).
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import torch
 from torch import Tensor
 from torch.nn.functional import softplus
 
 from .pair_loss import PairLoss
-from .rule import State, Tile
+from .rule import Output, State, Tile
 
 
 class Softplus(PairLoss):
@@ -25,7 +27,7 @@ class Softplus(PairLoss):
     """
 
     triton = "mlbench_kernels.rules.softplus_triton"
-    outputs = ("number", "number")
+    outputs: Sequence[Output] = ("number", "number")
 
     def init(self, rows: int, dtype: torch.dtype, device: torch.device) -> State:
         """Nothing seen."""

@@ -7,15 +7,16 @@ comparisons for each positive, or two binary searches among the sorted positives
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import torch
 from torch import Tensor
 
 from .compare import less
 from .pair_loss import PairLoss
-from .rule import Pool, State, Tile
+from .rule import Output, Pool, State, Tile
 
 _FEW = 128  # positives up to which comparing with each costs less than searching
-_ROWS = 64  # of a tile at a time: what is compared again and again fits a private cache
 
 
 class Triplets(PairLoss):
@@ -32,7 +33,7 @@ class Triplets(PairLoss):
     """
 
     triton = "mlbench_kernels.rules.triplets_triton"
-    outputs = ("number", "count")
+    outputs: Sequence[Output] = ("number", "count")
 
     def __init__(self, pool: Pool, *numbers: float, thresholds: Tensor | None = None) -> None:
         super().__init__(pool, *numbers, thresholds=thresholds)
@@ -46,8 +47,7 @@ class Triplets(PairLoss):
 
     def update(self, state: State, tile: Tile) -> State:
         """Count first: in a sum over triplets a distance appears as often as its pair counts."""
-        parts = [self._sums(*part) for part in self._parts(tile)]
-        total, count = (torch.cat(part) for part in zip(*parts, strict=True))
+        total, count = self._sums(tile.distance.contiguous(), tile.thresholds)
         return state[0] + total, state[1] + count
 
     def finish(self, state: State) -> tuple[Tensor, ...]:
@@ -56,16 +56,12 @@ class Triplets(PairLoss):
 
     def weight(self, tile: Tile, outputs: tuple[Tensor, ...], upstream: Tensor) -> Tensor:
         """Minus the number of positives that a negative meets."""
-        met = torch.cat([self._count(*part)[0] for part in self._parts(tile)])
+        met, _ = self._count(tile.distance.contiguous(), tile.thresholds)
         return met.mul_(-upstream[:, :1])
 
     def threshold_weight(self, outputs: tuple[Tensor, ...], upstream: Tensor) -> Tensor:
         """The number of negatives that a positive meets."""
         return upstream * outputs[1]
-
-    def _parts(self, tile: Tile) -> list[tuple[Tensor, Tensor]]:
-        distance, thresholds = tile.distance.contiguous(), tile.thresholds
-        return list(zip(distance.split(_ROWS), thresholds.split(_ROWS), strict=True))
 
     def _sums(self, distance: Tensor, thresholds: Tensor) -> tuple[Tensor, Tensor]:
         met, count = self._count(distance, thresholds)

@@ -1,12 +1,16 @@
 """One triplet for every anchor, by a policy for the positive and one for the negative."""
 
-from typing import ClassVar, Literal
+from typing import ClassVar, Literal, TypeAlias, get_args
 
 import torch
 from torch import Tensor, nn
 from torch.nn.functional import normalize
 
 from mlbench.api import ComponentInfo, Float
+from mlbench_policies.collapse import CollapseWatch
+
+Positive: TypeAlias = Literal["easy", "hard"]
+Negative: TypeAlias = Literal["semi-hard", "hard"]
 
 
 class PolicyMiner(nn.Module):
@@ -20,9 +24,11 @@ class PolicyMiner(nn.Module):
         positive: ``easy`` or ``hard``.
         negative: ``semi-hard`` or ``hard``.
         margin: Width of the semi-hard band, the margin of the triplet loss that follows.
+        collapse_patience: After how many batches in a row without a distance worth the name the training ends; see
+            `CollapseWatch`.
 
     Raises:
-        ValueError: If a policy does not exist or the margin is not positive.
+        ValueError: If a policy does not exist, or the margin or the patience is not positive.
 
     >>> miner = PolicyMiner(positive="easy", negative="hard")
     >>> miner(torch.tensor([[1.0, 0.0], [1.0, 0.1], [0.0, 1.0]]), torch.tensor([0, 0, 1]))
@@ -38,18 +44,19 @@ class PolicyMiner(nn.Module):
 
     def __init__(
         self,
-        positive: Literal["easy", "hard"] = "easy",
-        negative: Literal["semi-hard", "hard"] = "semi-hard",
+        positive: Positive = "easy",
+        negative: Negative = "semi-hard",
         margin: float = 0.5,
+        collapse_patience: int = 20,
     ) -> None:
         super().__init__()
-        if positive not in ("easy", "hard") or negative not in ("semi-hard", "hard"):
-            raise ValueError(
-                f"positive must be easy or hard, negative semi-hard or hard, got {positive!r} and {negative!r}"
-            )
+        check_policies(positive, negative)
         if not margin > 0:
             raise ValueError(f"margin must be above 0, got {margin}")
+        if collapse_patience < 1:
+            raise ValueError(f"collapse_patience must be 1 or more batches, got {collapse_patience}")
         self.positive, self.negative, self.margin = positive, negative, margin
+        self.watch = CollapseWatch(margin, collapse_patience)
 
     @torch.no_grad()
     def forward(
@@ -68,11 +75,13 @@ class PolicyMiner(nn.Module):
 
         Raises:
             ValueError: If only one of ``ref_emb`` and ``ref_labels`` is given.
+            Collapsed: If all embeddings have been nearly equal for too long.
         """
         if (ref_emb is None) != (ref_labels is None):
             raise ValueError("ref_emb and ref_labels belong together: give both or neither")
         others, other_labels = (embeddings, labels) if ref_emb is None or ref_labels is None else (ref_emb, ref_labels)
         distances = _squared_distances(embeddings, others)
+        self.watch.look(distances)
         same = labels[:, None] == other_labels[None, :]
         different = ~same
         if ref_emb is None:
@@ -90,6 +99,18 @@ class PolicyMiner(nn.Module):
         if self.negative == "hard":
             return distances < to_positive
         return (to_positive < distances) & (distances < to_positive + self.margin)
+
+
+def check_policies(positive: str, negative: str) -> None:
+    """Refuse a policy that does not exist.
+
+    Raises:
+        ValueError: Naming both and what there is.
+    """
+    if positive not in get_args(Positive) or negative not in get_args(Negative):
+        raise ValueError(
+            f"positive must be easy or hard, negative semi-hard or hard, got {positive!r} and {negative!r}"
+        )
 
 
 def _nearest(distances: Tensor, allowed: Tensor) -> Tensor:

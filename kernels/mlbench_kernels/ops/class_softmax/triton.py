@@ -17,14 +17,13 @@ import triton
 import triton.language as tl
 from torch import Tensor
 
-from ...tuning import Tiling
+from ...tuning import Tiling, gradient_tiling
 from .blocked import normalized, through_normalization
 
 TILING = Tiling(64, 64, 32, 4, 3)
-_WIDTH = 128  # dimensions of the gradient that one program accumulates
 _PROGRAMS = 528  # four for each multiprocessor of the largest GPU known
 _AT_ONCE = 8192  # classes whose gradient goes through their normalisation together
-_ALIGNMENT = 16  # D is a multiple of it: loads are 16 bytes wide
+_ALIGNMENT = 32  # D is a multiple of it: loads are 16 bytes wide
 
 
 @triton.jit
@@ -196,7 +195,7 @@ def backward(
 def launch_forward(x: Side, y: Side, precision: str) -> tuple[tuple[int, int], tuple[Any, ...], dict[str, Any]]:
     """Grid, arguments and options of the forward kernel for x; `aot` compiles exactly these."""
     blocks = triton.cdiv(len(x.rows), TILING.rows)
-    splits, share = _shares(blocks, len(y.rows))
+    splits, share = _shares(blocks, len(y.rows), TILING)
     largest = x.rows.new_empty(splits, len(x.rows))
     arguments = (
         *_arguments(x, y),
@@ -207,7 +206,7 @@ def launch_forward(x: Side, y: Side, precision: str) -> tuple[tuple[int, int], t
         x.rows.shape[1],
         share,
     )
-    return (blocks, splits), arguments, _options(precision)
+    return (blocks, splits), arguments, _options(precision, TILING)
 
 
 def launch_gradient(
@@ -215,13 +214,15 @@ def launch_gradient(
 ) -> tuple[tuple[int, int, int], tuple[Any, ...], dict[str, Any]]:
     """Grid, arguments and options of the gradient kernel for x; `by_row`: the log-sum-exp is that of x."""
     count, dimension = x.rows.shape
-    blocks, parts = triton.cdiv(count, TILING.rows), triton.cdiv(dimension, _WIDTH)
-    splits, share = _shares(blocks * parts, len(y.rows))
+    tiling, width = gradient_tiling(precision)
+    blocks, parts = triton.cdiv(count, tiling.rows), triton.cdiv(dimension, width)
+    splits, share = _shares(blocks * parts, len(y.rows), tiling)
     arguments = (
         *_arguments(x, y), others.contiguous(), gradient.contiguous(), x.rows.new_empty(splits, count, dimension),
         count, len(y.rows), dimension, share,
     )  # fmt: skip
-    options = _options(precision) | {"BY_ROW": by_row, "WIDTH": min(_WIDTH, triton.next_power_of_2(dimension))}
+    width = min(width, triton.next_power_of_2(dimension))
+    options = _options(precision, tiling) | {"BY_ROW": by_row, "WIDTH": width}
     return (blocks, splits, parts), arguments, options
 
 
@@ -229,16 +230,16 @@ def _arguments(x: Side, y: Side) -> tuple[Tensor, ...]:
     return tuple(part for pair in zip(x, y, strict=True) for part in pair)
 
 
-def _shares(programs: int, columns: int) -> tuple[int, int]:
+def _shares(programs: int, columns: int, tiling: Tiling) -> tuple[int, int]:
     """How many shares of how many columns keep a GPU busy, whole tiles each; depends on the shapes alone."""
-    tiles = triton.cdiv(columns, TILING.columns)
+    tiles = triton.cdiv(columns, tiling.columns)
     splits = min(tiles, max(1, _PROGRAMS // programs))
-    share = triton.cdiv(tiles, splits) * TILING.columns
+    share = triton.cdiv(tiles, splits) * tiling.columns
     return triton.cdiv(columns, share), share
 
 
-def _options(precision: str) -> dict[str, Any]:
+def _options(precision: str, tiling: Tiling) -> dict[str, Any]:
     return {
-        "ROWS": TILING.rows, "COLUMNS": TILING.columns, "DIMS": TILING.dims, "PRECISION": precision,
-        "num_warps": TILING.warps, "num_stages": TILING.stages, "enable_fp_fusion": True,
+        "ROWS": tiling.rows, "COLUMNS": tiling.columns, "DIMS": tiling.dims, "PRECISION": precision,
+        "num_warps": tiling.warps, "num_stages": tiling.stages, "enable_fp_fusion": True,
     }  # fmt: skip

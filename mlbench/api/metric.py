@@ -1,0 +1,23 @@
+"""The contract of a metric."""
+
+from typing import TYPE_CHECKING, Protocol
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+
+class Metric(Protocol):
+    """A component of the group ``mlbench.metrics``.
+
+    A benchmark that names it under ``evaluation.metrics`` reports it beside Recall@K, R-Precision and MAP@R in every
+    test. Nothing is ever selected on it.
+    """
+
+    def __call__(self, embeddings: "Tensor", labels: "Tensor") -> dict[str, float]:
+        """Values between 0 and 1 by name; the name is the heading of its column, where values are percentages.
+
+        Args:
+            embeddings: Of all test items. ``[N, D]`` float32
+            labels: Their classes. ``[N]`` int64
+        """
+        ...

@@ -261,7 +261,7 @@ def test_a_sampler_that_wants_it_is_shown_all_training_items_at_the_start_of_eve
     trained(following(setup, views, sampler := Following(), loss), views)
     assert modes == [True] * 6  # looking at the items leaves the model in training mode
     assert [number for number, _ in sampler.drawn] == [1, 1, 2, 2, 3, 3]  # no batch is drawn ahead of a refresh
-    model = model_of(request_of(tiny, TRIPLET), channels=1)
+    model = model_of(request_of(tiny, TRIPLET), views[0])
     model.load_state_dict(start)
     first, labels = sampler.shown[0]
     model.eval()

@@ -135,6 +135,7 @@ def mlbench(monkeypatch, capfd):
 def install(tmp_path, monkeypatch):
     """Install a distribution with one module, for child processes too: it is found as after ``pip install``."""
     from mlbench.registry import entries
+    from mlbench.registry.source import source_hash
 
     site = tmp_path / "site-packages"
     site.mkdir()
@@ -142,6 +143,7 @@ def install(tmp_path, monkeypatch):
     monkeypatch.setenv("PYTHONPATH", str(site), prepend=os.pathsep)
     before = set(sys.modules)
     entries.cache_clear()
+    source_hash.cache_clear()  # another test's distribution may have had this name
 
     def install(name, points, source="", version="1.2.3", requires=(), folder=site, origin=None):
         """``points``: lines by kind. ``source``: of the module, which is named like the distribution; None for none."""

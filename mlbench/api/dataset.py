@@ -70,9 +70,14 @@ class Dataset(ABC):
     def items(self) -> ItemTable:
         """The item table."""
 
+    @property
+    def vector_size(self) -> int | None:
+        """Length D of the items if they are vectors; None if they are images."""
+        return None
+
     @abstractmethod
-    def load(self, index: int) -> npt.NDArray[np.uint8]:
-        """Decode item ``index``: ``[H, W, C]`` uint8 with C = 1 or 3.
+    def load(self, index: int) -> npt.NDArray[np.uint8] | npt.NDArray[np.float32]:
+        """Decode item ``index``: an image ``[H, W, C]`` uint8 with C = 1 or 3, or a vector ``[D]`` float32.
 
         Raises:
             DataError: If the item cannot be decoded; the message names it.

@@ -8,10 +8,11 @@ if TYPE_CHECKING:
 
 @runtime_checkable
 class Trunk(Protocol):
-    """A module that turns images into features.
+    """A module that turns images, or vectors, into features.
 
     A component of the group ``mlbench.models`` is an ``nn.Module`` of this shape. A constructor argument named
-    ``in_channels`` (1 or 3) is filled in by the harness from the dataset.
+    ``in_channels`` (1 or 3, or the length of vectors) is filled in by the harness from the dataset. One whose ``info``
+    says ``needs={"vectors"}`` maps ``[B, D]`` vectors instead of images.
     """
 
     #: Width of its output.

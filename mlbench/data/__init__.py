@@ -7,9 +7,11 @@ from mlbench._lazy import lazy_exports
 if TYPE_CHECKING:
     from mlbench.data.digits import Digits as Digits
     from mlbench.data.folder import Folder as Folder
+    from mlbench.data.glyph_features import GlyphFeatures as GlyphFeatures
     from mlbench.data.glyphs import Glyphs as Glyphs
     from mlbench.data.images import ImageStore as ImageStore
     from mlbench.data.images import ImageView as ImageView
+    from mlbench.data.npz import Npz as Npz
     from mlbench.data.samplers import MPerClass as MPerClass
     from mlbench.data.splits import ClassSplits as ClassSplits
     from mlbench.data.splits import Fold as Fold
@@ -24,8 +26,10 @@ __getattr__, __dir__ = lazy_exports(
     {
         "digits": ("Digits",),
         "folder": ("Folder",),
+        "glyph_features": ("GlyphFeatures",),
         "glyphs": ("Glyphs",),
         "images": ("ImageStore", "ImageView"),
+        "npz": ("Npz",),
         "samplers": ("MPerClass",),
         "splits": ("ClassSplits", "Fold", "mlrc_splits"),
         "transforms": ("EvalTransform", "TrainTransform", "output_channels"),

@@ -20,9 +20,8 @@ SIZE = 32
 #: Matplotlib's other faces are of no use: cm* follow TeX's own encodings, STIXSiz* hold only brackets and
 #: operators, LastResort draws boxes.
 _USABLE = ("DejaVu", "STIXGeneral", "STIXNonUni")
-_BELOW = 0x2300
-_MIN_FACES = 8
-_MIN_IMAGES = 6
+#: The characters of the dataset.
+GLYPHS = range(0x2300)
 _POINTS, _CANVAS, _BOX = 25, 96, 28
 
 #: The drawings of one character: face index -> the bytes of a grey ``[32, 32]`` image.
@@ -48,17 +47,19 @@ def font_files() -> list[Path]:
     return usable
 
 
-def draw_glyphs(files: list[Path]) -> dict[int, _Drawings]:
+def draw_glyphs(
+    files: list[Path], codes: range = GLYPHS, min_faces: int = 8, min_images: int = 6
+) -> dict[int, _Drawings]:
     """Code point -> its distinct drawings, in ascending order of code point and face.
 
-    Characters below U+2300 of the categories L, N, P and S that at least 8 faces cover are drawn. A character is
-    dropped when more than one face draws it pixel-identical to an earlier character that was not dropped for this
-    reason (Latin A, Greek Alpha, Cyrillic A); exact copies within a character are dropped; characters left with fewer
-    than 6 images are dropped.
+    Characters among ``codes`` of the categories L, N, P and S that at least ``min_faces`` faces cover are drawn. A
+    character is dropped when more than one face draws it pixel-identical to an earlier character that was not dropped
+    for this reason (Latin A, Greek Alpha, Cyrillic A); exact copies within a character are dropped; characters left
+    with fewer than ``min_images`` images are dropped.
     """
-    covered = [_wanted(file) for file in files]
-    faces_of = Counter(code for codes in covered for code in codes)
-    chosen = sorted(code for code, faces in faces_of.items() if faces >= _MIN_FACES)
+    covered = [_wanted(file, codes) for file in files]
+    faces_of = Counter(code for face in covered for code in face)
+    chosen = sorted(code for code, faces in faces_of.items() if faces >= min_faces)
     fonts = [ImageFont.truetype(str(file), _POINTS, layout_engine=ImageFont.Layout.BASIC) for file in files]
     seen: set[tuple[int, bytes]] = set()
     kept: dict[int, _Drawings] = {}
@@ -69,7 +70,7 @@ def draw_glyphs(files: list[Path]) -> dict[int, _Drawings]:
             continue
         seen.update(drawn.items())
         distinct = _without_copies(drawn)
-        if len(distinct) >= _MIN_IMAGES:
+        if len(distinct) >= min_images:
             kept[code] = distinct
     return kept
 
@@ -79,11 +80,11 @@ def pixels_of(drawings: _Drawings) -> npt.NDArray[np.uint8]:
     return np.frombuffer(b"".join(drawings.values()), np.uint8).reshape(-1, SIZE, SIZE)
 
 
-def _wanted(file: Path) -> set[int]:
-    """Code points below U+2300 in the wanted categories that a face covers."""
+def _wanted(file: Path, codes: range) -> set[int]:
+    """Code points among ``codes`` in the wanted categories that a face covers."""
     with TTFont(file, lazy=True) as font:
-        codes = font.getBestCmap()
-    return {code for code in codes if code < _BELOW and unicodedata.category(chr(code))[0] in "LNPS"}
+        covered = font.getBestCmap()
+    return {code for code in covered if code in codes and unicodedata.category(chr(code))[0] in "LNPS"}
 
 
 def _draw(font: ImageFont.FreeTypeFont, code: int) -> bytes | None:

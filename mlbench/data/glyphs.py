@@ -83,7 +83,7 @@ class Glyphs(Dataset):
     def _arrays(self) -> tuple[npt.NDArray[np.int32], npt.NDArray[np.uint8], npt.NDArray[np.uint8]]:
         """Code point ``[N]`` and face ``[N]`` of every image, and the images ``[N, 32, 32]``."""
         files = font_files()
-        arrays = cached_arrays("glyphs", _cache_key(files), lambda: _build(files))
+        arrays = cached_arrays("glyphs", cache_key(files), lambda: _build(files))
         codes, faces = arrays["codes"].astype(np.int32), arrays["faces"].astype(np.uint8)
         end = self._end(codes)
         return codes[:end], faces[:end], np.asarray(arrays["pixels"], np.uint8)[:end]
@@ -108,7 +108,7 @@ def _build(files: list[Path]) -> Arrays:
     }
 
 
-def _cache_key(files: list[Path]) -> str:
+def cache_key(files: list[Path]) -> str:
     """Over all that can change a pixel or a choice: recipe, faces, the rasteriser and Python's Unicode tables."""
     versions = f"{RECIPE} {PIL.__version__} {features.version('freetype2')} {unicodedata.unidata_version}"
     fonts = (part for file in files for part in (file.name, file.read_bytes()))

@@ -1,6 +1,7 @@
 """The prepared images of a dataset: decoded once, handed out class by class."""
 
 from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -12,6 +13,7 @@ from mlbench.api.dataset import Dataset, ItemTable
 from mlbench.api.errors import DataError
 
 #: All images as one array when they are of equal size ``[N, C, H, W]``, else one per image ``[C, H, W]``; uint8.
+#: A dataset of vectors: ``[N, D]`` float32.
 Pixels = Tensor | list[Tensor]
 
 _SHOWN = 3
@@ -23,7 +25,7 @@ class ImageView:
     Attributes:
         labels: Class of every image, ``0..C-1`` in the order in which the classes were asked for. ``[N]`` int64
         ids: Id of every image in the dataset. ``[N]``
-        channels: 1 or 3.
+        channels: 1 or 3; of vectors their length.
     """
 
     def __init__(self, pixels: Pixels, labels: npt.NDArray[np.int64], ids: tuple[str, ...], channels: int) -> None:
@@ -35,8 +37,16 @@ class ImageView:
     def __len__(self) -> int:
         return len(self.ids)
 
+    @property
+    def vectors(self) -> bool:
+        """Whether the items are vectors."""
+        return are_vectors(self._pixels)
+
     def images(self, indices: Sequence[int] | npt.NDArray[np.int64]) -> Pixels:
-        """The images at ``indices``, uint8: ``[B, C, H, W]`` if all are of one size, else ``[C, H, W]`` each."""
+        """The images at ``indices``, uint8: ``[B, C, H, W]`` if all are of one size, else ``[C, H, W]`` each.
+
+        Vectors: ``[B, D]`` float32.
+        """
         return _select(self._pixels, np.asarray(indices, dtype=np.int64))
 
 
@@ -55,11 +65,15 @@ class ImageStore:
         Args:
             dataset: The dataset.
             resize: Length that the shorter side gets (bilinear, antialiased); None leaves the images as they are.
+                Vectors are not resized.
 
         Raises:
             DataError: If items cannot be decoded: one error for all, with their number and the first few reasons.
         """
         items = dataset.items
+        if (size := dataset.vector_size) is not None:
+            vectors = [_checked_vector(dataset.load(index), size, name) for index, name in enumerate(items.ids)]
+            return cls(torch.from_numpy(np.stack(vectors)), items, size)
         images: list[npt.NDArray[np.uint8]] = []
         failures: list[str] = []
         for index, name in enumerate(items.ids):
@@ -113,7 +127,19 @@ def resized(image: npt.NDArray[np.uint8], shorter: int | None) -> npt.NDArray[np
     return small.reshape(size[1], size[0], channels)
 
 
-def _checked(image: npt.NDArray[np.uint8], name: str) -> npt.NDArray[np.uint8]:
+def are_vectors(items: Pixels) -> bool:
+    """Whether these are vectors ``[B, D]``, not images."""
+    return isinstance(items, Tensor) and items.ndim == 2
+
+
+def _checked_vector(vector: npt.NDArray[Any], size: int, name: str) -> npt.NDArray[np.float32]:
+    if vector.dtype != np.float32 or vector.shape != (size,) or not np.isfinite(vector).all():
+        what = f"{vector.dtype} {list(vector.shape)}"
+        raise DataError(f"{name}: loaded as {what}, a vector of this dataset is float32 [{size}], all of it finite")
+    return vector
+
+
+def _checked(image: npt.NDArray[Any], name: str) -> npt.NDArray[np.uint8]:
     if image.dtype != np.uint8 or image.ndim != 3 or image.shape[2] not in (1, 3) or 0 in image.shape:
         raise DataError(f"{name}: loaded as {image.dtype} {list(image.shape)}, an image is uint8 [H, W, 1 or 3]")
     return image

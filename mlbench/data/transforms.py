@@ -5,7 +5,7 @@ from torch import Tensor
 
 from mlbench.data.affine import AFFINE_DRAWS, random_affine
 from mlbench.data.crops import CROP_DRAWS, centre_crop, random_resized_crop
-from mlbench.data.images import Pixels
+from mlbench.data.images import Pixels, are_vectors
 from mlbench.spec.transforms import Transforms
 
 
@@ -29,12 +29,14 @@ class TrainTransform:
         """Transform a batch; the generator (CPU) is the only source of randomness.
 
         Args:
-            images: uint8 ``[B, C, H, W]``, or ``[C, H, W]`` each.
+            images: uint8 ``[B, C, H, W]``, or ``[C, H, W]`` each; vectors ``[B, D]`` pass as they are.
             generator: Advanced by as many numbers as the batch has images, times a constant.
 
         Returns:
             float32 ``[B, output_channels, size, size]``
         """
+        if isinstance(images, Tensor) and are_vectors(images):
+            return images
         config = self._config
         rows = torch.rand(len(images), CROP_DRAWS + AFFINE_DRAWS + 2, generator=generator, dtype=torch.float64)
         cropping, mapping = rows[:, :CROP_DRAWS], rows[:, CROP_DRAWS:-2]
@@ -68,11 +70,13 @@ class EvalTransform:
         """Transform a batch.
 
         Args:
-            images: uint8 ``[B, C, H, W]``, or ``[C, H, W]`` each.
+            images: uint8 ``[B, C, H, W]``, or ``[C, H, W]`` each; vectors ``[B, D]`` pass as they are.
 
         Returns:
             float32 ``[B, output_channels, size, size]``
         """
+        if isinstance(images, Tensor) and are_vectors(images):
+            return images
         return self._normalise(centre_crop(images, self._size))
 
 

@@ -1,8 +1,6 @@
 """Metrics of anybody's embeddings: from arrays, or from an ``.npz`` file."""
 
 import re
-import zipfile
-import zlib
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, Literal, TypeAlias
@@ -14,6 +12,7 @@ from mlbench_kernels.retrieval import RetrievalMetrics, retrieval_metrics
 from torch import Tensor
 
 from mlbench.api.errors import DataError
+from mlbench.data.npz import read_embeddings
 
 Array: TypeAlias = npt.ArrayLike | Tensor
 
@@ -85,15 +84,7 @@ def evaluate_file(
     Raises:
         DataError: If the file is missing, is no ``.npz``, lacks an array or holds pickled objects.
     """
-    try:
-        arrays = _arrays(path)
-    except FileNotFoundError:
-        raise DataError(f"{path}: no such file") from None
-    except (OSError, ValueError, EOFError, zipfile.BadZipFile, zlib.error) as error:
-        raise DataError(f"{path}: not an .npz of plain arrays ({error}); write it with numpy.savez") from None
-    missing = [name for name in ("embeddings", "labels") if name not in arrays]
-    if missing:
-        raise DataError(f"{path}: has no array {missing[0]!r}, only {', '.join(sorted(arrays)) or 'nothing'}")
+    arrays = read_embeddings(path)
     if ("gallery" in arrays) != ("gallery_labels" in arrays):
         raise DataError(f"{path}: gallery and gallery_labels go together; one of them is missing")
     try:
@@ -107,15 +98,6 @@ def evaluate_file(
         )
     except DataError as error:
         raise DataError(f"{path}: {error}") from None
-
-
-def _arrays(path: str | Path) -> dict[str, npt.NDArray[Any]]:
-    # Opened here: numpy leaves a file open that turns out to be no archive.
-    with open(path, "rb") as stream:
-        file = np.load(stream, allow_pickle=False)
-        if not isinstance(file, np.lib.npyio.NpzFile):
-            raise ValueError("a single array, an .npy file")
-        return {name: file[name] for name in file.files}
 
 
 def _floats(values: Array, name: str) -> Tensor:

@@ -88,9 +88,10 @@ def default_store(recipe: Recipe) -> Path:
 def _facts(resolved: Resolved) -> DatasetFacts:
     dataset: Dataset = resolved.build()
     with blamed(resolved.entry, "dataset", "cannot be read"):
-        items, content = dataset.items, dataset.content_hash
+        items, content, vectors = dataset.items, dataset.content_hash, dataset.vector_size is not None
     known = component_identity(resolved.entry, resolved.component)
-    return DatasetFacts(known["id"], known["version"], content, len(items.class_names), len(items), known.get("source"))
+    classes = len(items.class_names)
+    return DatasetFacts(known["id"], known["version"], content, classes, len(items), known.get("source"), vectors)
 
 
 def _recorded(name: str, folder: Path | None) -> str:

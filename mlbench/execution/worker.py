@@ -140,7 +140,7 @@ class Worker:
                 f"{file}: the trained model is gone ({error.strerror}); "
                 f"move {file.parent.name} out of runs/ to train it again"
             ) from None
-        model = model_of(request, view.channels)
+        model = model_of(request, view)
         model.load_state_dict(state)
         return model.to(self.context.device)
 

@@ -7,6 +7,7 @@ from mlbench._lazy import lazy_exports
 if TYPE_CHECKING:
     from mlbench.models.conv import ConvSmall as ConvSmall
     from mlbench.models.embedder import EmbeddingModel as EmbeddingModel
+    from mlbench.models.mlp import Mlp as Mlp
     from mlbench.models.timm_trunk import TimmTrunk as TimmTrunk
     from mlbench.models.torchvision_trunk import TorchvisionTrunk as TorchvisionTrunk
 
@@ -16,6 +17,7 @@ __getattr__, __dir__ = lazy_exports(
     {
         "conv": ("ConvSmall",),
         "embedder": ("EmbeddingModel",),
+        "mlp": ("Mlp",),
         "timm_trunk": ("TimmTrunk",),
         "torchvision_trunk": ("TorchvisionTrunk",),
     },

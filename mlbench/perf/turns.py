@@ -21,11 +21,13 @@ class Measurement:
         seconds: Wall seconds.
         bytes: Peak resident memory above what was resident before the call.
         value: What the call returned, so that contestants can be seen to agree.
+        refusal: Why it could not be done, if so; the rest then means nothing.
     """
 
     seconds: float
     bytes: int
     value: float
+    refusal: str = ""
 
 
 def measured(call: Callable[[], float]) -> Measurement:
@@ -64,10 +66,20 @@ def take_turns(contestants: Mapping[str, Sequence[str]], rounds: int) -> dict[st
 
 
 def as_table(found: Mapping[str, Mapping[str, Sequence[Measurement]]]) -> str:
-    """A Markdown table of problems and contestants: median seconds, highest peak memory, value."""
+    """A Markdown table of problems and contestants: median seconds, highest peak memory, value.
+
+    >>> print(as_table({"sort": {"one": [Measurement(2.0, 2**20, 0.5)], "other": [Measurement(0, 0, 0, "too big")]}}))
+    | problem | contestant | median s | peak MiB above inputs | value |
+    |---|---|---|---|---|
+    | sort | one | 2.00 | 1 | 0.500000 |
+    | sort | other | did not run: too big | | |
+    """
     lines = ["| problem | contestant | median s | peak MiB above inputs | value |", "|---|---|---|---|---|"]
     for problem, contestants in found.items():
         for name, runs in contestants.items():
+            if runs[0].refusal:
+                lines.append(f"| {problem} | {name} | did not run: {runs[0].refusal} | | |")
+                continue
             seconds, memory = median(run.seconds for run in runs), max(run.bytes for run in runs) / 2**20
             lines.append(f"| {problem} | {name} | {seconds:.2f} | {memory:.0f} | {runs[0].value:.6f} |")
     return "\n".join(lines)

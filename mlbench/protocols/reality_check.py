@@ -18,7 +18,7 @@ from mlbench.protocols.job import Job, Outcome, Plan, Role
 from mlbench.protocols.recipe import Recipe, check_method, resolve_method, space_of, with_parameters
 from mlbench.search import Trial, propose
 from mlbench.search.propose import seed_of
-from mlbench.spec import Method, digest, identity_of
+from mlbench.spec import Method, Training, digest, identity_of
 
 
 class RealityCheck:
@@ -31,14 +31,17 @@ class RealityCheck:
     version: ClassVar[int] = 1
 
     def __init__(self, recipe: Recipe) -> None:
-        """Check that every method can be built and that the dataset has classes enough.
+        """Check that trunk and methods can be built and that the dataset has classes enough.
 
         Raises:
-            ConfigError: If a method or the evaluation names an unknown component, argument or search path.
+            ConfigError: If the trunk does not fit the items, or a method or the evaluation names an unknown component,
+                argument or search path.
             DataError: If there are too few classes for the folds.
         """
         self.recipe = recipe
         self._proposed: dict[tuple[str, int, tuple[float, ...]], dict[str, Value]] = {}
+        recipe.trunk()
+        recipe.check_transforms()
         self.splits: ClassSplits = mlrc_splits(recipe.dataset.classes, recipe.benchmark.folds)
         for index, method in enumerate(recipe.benchmark.methods):
             check_method(method, f"methods[{index}]")
@@ -48,7 +51,7 @@ class RealityCheck:
         if method.loss is None:
             return
         classes = range(min(len(fold.train) for fold in self.splits.folds))
-        batch_size = self.recipe.benchmark.training.batch_size
+        batch_size = method.batch_size or self.recipe.benchmark.training.batch_size
         sampler = resolve_method(method, where)["sampler"]
         try:
             built = sampler.build(batch_size=batch_size) if sampler else MPerClass(batch_size, method.samples_per_class)
@@ -122,7 +125,7 @@ class RealityCheck:
         parts = resolve_method(method, f"method {job.method!r}")
         identities = {part: resolved.identity() if resolved else None for part, resolved in parts.items()}
         sampler = identities.pop("sampler")
-        training = identity_of(benchmark.training)
+        training = identity_of(benchmark.training) | _own_batches(method, benchmark.training)
         training["loss_optimizer"] |= method.loss_optimizer.model_dump(exclude_none=True)
         return {
             "training": training,
@@ -161,3 +164,11 @@ class RealityCheck:
         if self._objective(name, best, outcomes) == 0.0:
             return None
         return self._trial_values(name, best, outcomes)
+
+
+def _own_batches(method: Method, training: Training) -> dict[str, int]:
+    """What a method's own batch size changes: an epoch shows as many images as that of the others, rounded up."""
+    if method.batch_size is None:
+        return {}
+    images = training.batch_size * training.iterations_per_epoch
+    return {"batch_size": method.batch_size, "iterations_per_epoch": -(-images // method.batch_size)}

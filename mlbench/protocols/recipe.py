@@ -8,9 +8,9 @@ from pydantic import ValidationError
 
 from mlbench.api.errors import ConfigError
 from mlbench.api.space import Categorical, Space
-from mlbench.registry import Resolved, resolve
+from mlbench.registry import Resolved, info_of, resolve
 from mlbench.registry.schema import check_name, parameters
-from mlbench.spec import Benchmark, Component, Method, identity_of
+from mlbench.spec import Benchmark, Component, Method, Transforms, identity_of
 
 #: The components of a method and their kinds.
 _PARTS = {"loss": "losses", "miner": "miners", "sampler": "samplers"}
@@ -28,6 +28,7 @@ class DatasetFacts:
     classes: int
     items: int
     source: str | None = None
+    vectors: bool = False
 
     def identity(self) -> dict[str, Any]:
         """What enters the identity of a run; of un-packaged code its source's hash too."""
@@ -43,8 +44,31 @@ class Recipe:
     dataset: DatasetFacts
 
     def trunk(self) -> Resolved:
-        """The trunk."""
-        return resolve("models", as_table(self.benchmark.model.trunk), "model.trunk")
+        """The trunk.
+
+        Raises:
+            ConfigError: If it is for images and the dataset's items are vectors, or the other way round.
+        """
+        trunk = resolve("models", as_table(self.benchmark.model.trunk), "model.trunk")
+        if ("vectors" in info_of(trunk.component).needs) != self.dataset.vectors:
+            takes, items = ("images", "vectors") if self.dataset.vectors else ("vectors", "images")
+            hint = "; use the trunk mlp" if self.dataset.vectors else "; `mlbench ls models` lists others"
+            raise ConfigError(
+                f"model.trunk: {trunk.entry.id} takes {takes}, the items of {self.dataset.id} are {items}{hint}"
+            )
+        return trunk
+
+    def check_transforms(self) -> None:
+        """Refuse transforms that would do nothing.
+
+        Raises:
+            ConfigError: If there are any and the dataset's items are vectors.
+        """
+        if self.dataset.vectors and self.benchmark.transforms != Transforms():
+            raise ConfigError(
+                f"transforms: the items of {self.dataset.id} are vectors, which nothing transforms; remove the table, "
+                "or extend a benchmark that has none (large-batch)"
+            )
 
     def metrics(self) -> list[Resolved]:
         """The metrics that are reported besides the harness's own."""

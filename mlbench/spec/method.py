@@ -23,7 +23,8 @@ class Method(Table):
 
     ``search`` maps dotted paths into the method (``loss.margin``, ``miner.epsilon``, ``loss_optimizer.lr``) to
     dimensions. A method without a loss is the untrained baseline: nothing is trained, nothing is searched. Without a
-    sampler, batches have ``samples_per_class`` samples of each class.
+    sampler, batches have ``samples_per_class`` samples of each class. ``batch_size`` is for a method that cannot do the
+    benchmark's; its epochs then show as many images in more batches.
     """
 
     name: str = runtime(min_length=1, pattern=r"^[\w+./ -]+$")
@@ -32,6 +33,7 @@ class Method(Table):
     miner: Component | None = result(None)
     sampler: Component | None = added(None)
     samples_per_class: int = result(4, ge=1)
+    batch_size: int | None = added(None, ge=2)
     loss_optimizer: LossOptimizer = result(LossOptimizer())
     search: dict[str, Dimension] = result({})
 

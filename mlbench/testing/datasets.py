@@ -46,10 +46,13 @@ def splits(subject: Subject) -> None:
     require(items.counts[alone] > 1, f"class {items.class_names[alone]!r} has a single item, nothing to retrieve")
 
 
-@requirement("Decode to a NumPy array [H, W, C] of uint8 with C = 1 or 3; raise DataError naming the item if damaged.")
+@requirement(
+    "Decode to a NumPy array [H, W, C] of uint8 with C = 1 or 3, or set vector_size to D and load float32 [D]; raise "
+    "DataError naming the item if damaged."
+)
 def items_load(subject: Subject) -> None:
-    """Every item loads, as ``[H, W, 1]`` or ``[H, W, 3]`` uint8, all alike in the number of channels."""
-    dataset = subject.shared
+    """Every item loads, as ``[H, W, 1]`` or ``[H, W, 3]`` uint8, all alike in channels, or as a finite vector."""
+    dataset, size = subject.shared, subject.shared.vector_size
     channels = set()
     for index in _sample(dataset.items.labels):
         name = dataset.items.ids[index]
@@ -57,10 +60,14 @@ def items_load(subject: Subject) -> None:
             pixels = dataset.load(index)
         except Exception as error:
             raise Violation(f"item {name} does not load: {type(error).__name__}: {error}") from error
+        if size is not None:
+            fits = isinstance(pixels, np.ndarray) and pixels.dtype == np.float32 and pixels.shape == (size,)
+            require(fits and np.isfinite(pixels).all(), f"item {name} is no finite float32 vector of length {size}")
+            continue
         require(isinstance(pixels, np.ndarray) and pixels.dtype == np.uint8, f"item {name} is no uint8 array")
         require(pixels.ndim == 3 and pixels.size and pixels.shape[2] in (1, 3), f"item {name} is {pixels.shape}")
         channels.add(pixels.shape[2])
-    require(len(channels) == 1, f"items have {sorted(channels)} channels")
+    require(size is not None or len(channels) == 1, f"items have {sorted(channels)} channels")
 
 
 @requirement("Load item i from what items.ids[i] names, and from nothing that changes.")

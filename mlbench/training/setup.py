@@ -30,7 +30,7 @@ def setup_of(request: Mapping[str, Any], train_view: ImageView, device: str) -> 
     training = Training.model_validate(request["training"])
     torch.set_num_threads(training.threads)
     torch.manual_seed(seed)
-    model = model_of(request, train_view.channels).to(device)
+    model = model_of(request, train_view).to(device)
     context = {"num_classes": int(train_view.labels.max()) + 1, "embedding_size": model.embedding_size}
     loss, miner = (_module(request[part], context, part, device) for part in ("loss", "miner"))
     sampler = _sampler(request, training.batch_size)
@@ -57,13 +57,12 @@ def _sampler(request: Mapping[str, Any], batch_size: int) -> Sampler:
     return sampler
 
 
-def model_of(request: Mapping[str, Any], channels: int) -> EmbeddingModel:
-    """The model of a request, freshly initialised."""
+def model_of(request: Mapping[str, Any], view: ImageView) -> EmbeddingModel:
+    """The model of a request for the items of a view, freshly initialised."""
     table = request["model"]
     transforms = Transforms.model_validate(request["transforms"])
-    trunk: nn.Module = from_identity("models", table["trunk"], "model.trunk").build(
-        in_channels=output_channels(transforms, channels)
-    )
+    channels = view.channels if view.vectors else output_channels(transforms, view.channels)
+    trunk: nn.Module = from_identity("models", table["trunk"], "model.trunk").build(in_channels=channels)
     return EmbeddingModel(trunk, table["embedding_size"], freeze_batchnorm=table["freeze_batchnorm"])
 
 

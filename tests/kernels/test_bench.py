@@ -29,20 +29,21 @@ ROOT = Path(__file__).parents[2]
 CPU = torch.device("cpu")
 SMALL = Shape(60, 8, 15)
 CASES = {case.operation: case for case in all_cases()}
-MINING = [name for name in CASES if name != "retrieval metrics"]
 
 
 @pytest.mark.parametrize("operation", CASES)
 def test_everyone_agrees_with_float64_on_the_cpu(operation):
     rows = measure(CASES[operation], SMALL, Cpu(), turns=0.0)
-    assert {row.provider for row in rows} >= {OURS, PRODUCT}
+    assert {row.provider for row in rows} == {
+        provider.name for provider in CASES[operation].providers if "cpu" in provider.devices
+    }
     assert not [row for row in rows if row.error or row.wrong]
     (ours,) = (row for row in rows if row.provider == OURS)
     assert ours.checked > 0
     assert ours.seconds_20 <= ours.seconds <= ours.seconds_80
     assert ours.calls >= 3
-    (product,) = (row for row in rows if row.provider == PRODUCT)
-    assert ours.product_share == pytest.approx(product.seconds / ours.seconds)
+    for product in (row for row in rows if row.provider == PRODUCT):
+        assert ours.product_share == pytest.approx(product.seconds / ours.seconds)
 
 
 SPOILT = {
@@ -57,7 +58,7 @@ SPOILT = {
 }
 
 
-@pytest.mark.parametrize("operation", MINING)
+@pytest.mark.parametrize("operation", SPOILT)
 @pytest.mark.parametrize("precision", ["ieee", "bf16"])
 def test_a_wrong_answer_is_told_from_rounding(operation, precision):
     case, batch = CASES[operation], make_batch(SMALL, CPU)

@@ -93,6 +93,7 @@ CHANGES = {
     "methods.loss": {"id": "contrastive", "neg_margin": 0.6},
     "methods.miner": "batch-hard",
     "methods.samples_per_class": 1,
+    "methods.batch_size": 8,
     "methods.sampler": {"id": "m-per-class", "samples_per_class": 1},
     "methods.loss_optimizer.lr": 0.5,
     "methods.loss_optimizer.weight_decay": 0.5,

@@ -23,8 +23,8 @@ def batch(seed=0, size=11, classes=3):
 def built(name, values, **context):
     """Loss and miner of a method of the benchmark, with these parameters."""
     method = next(method for method in load_benchmark("online-metric-learning").methods if method.name == name)
-    loss, miner = resolve_method(with_parameters(method, values), name)
-    return loss.build(**context).double(), miner.build() if miner else None
+    parts = resolve_method(with_parameters(method, values), name)
+    return parts["loss"].build(**context).double(), parts["miner"].build() if parts["miner"] else None
 
 
 class Pairs:

@@ -18,6 +18,12 @@ def arguments(tmp_path):
     """Make the arguments of a component that needs files; of the others, none."""
 
     def make(name):
+        if name == "mlbench/glyph-features":
+            return {"max_classes": 16}
+        if name == "mlbench/npz":
+            vectors = np.random.default_rng(0).normal(size=(32, 4)).astype(np.float32)
+            np.savez(tmp_path / "e.npz", embeddings=vectors, labels=np.repeat(np.arange(16), 2))
+            return {"path": str(tmp_path / "e.npz")}
         if name != "mlbench/folder":
             return None
         for label in range(8):

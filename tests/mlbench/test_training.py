@@ -148,7 +148,7 @@ def test_the_model_of_the_best_validation_is_kept(prepared, tiny, views):
     setup = prepared(TRIPLET, training={"max_epochs": 3, "patience": 5})
     setup = dataclasses.replace(setup, metrics=(metrics := Metrics([0.1, 0.9, 0.2])))
     done = trained(setup, views)
-    model = model_of(request_of(tiny, TRIPLET), channels=1)
+    model = model_of(request_of(tiny, TRIPLET), views[0])
     model.load_state_dict(done.state)
     kept = embed(model, views[1], setup.eval_transform, "cpu")
     assert torch.equal(kept, metrics.seen[1])
@@ -261,7 +261,7 @@ def test_a_sampler_that_wants_it_is_shown_all_training_items_at_the_start_of_eve
     trained(following(setup, views, sampler := Following(), loss), views)
     assert modes == [True] * 6  # looking at the items leaves the model in training mode
     assert [number for number, _ in sampler.drawn] == [1, 1, 2, 2, 3, 3]  # no batch is drawn ahead of a refresh
-    model = model_of(request_of(tiny, TRIPLET), channels=1)
+    model = model_of(request_of(tiny, TRIPLET), views[0])
     model.load_state_dict(start)
     first, labels = sampler.shown[0]
     model.eval()

@@ -19,7 +19,7 @@ from .exclude import Excluder
 from .layout import Layout
 from .problem import Problem
 
-_ROWS, _COLUMNS = 384, 2048  # a float32 tile of 3 MiB fits a shared cache; a flat one leaves out most of a square
+_ROWS, _COLUMNS = 512, 2048  # a float32 tile of 4 MiB fits a shared cache; a flat one leaves out most of a square
 _CLOSE = 1e-3  # of |x|^2 + |y|^2; above it a float32 distance is right to five digits
 _PART = 1 << 17  # elements of a part of a tile, half a MiB of float32
 _BLOCK = 32  # anchors that share a window
@@ -82,12 +82,12 @@ class Stream:
             Distances `[B, C]`, which the next tile overwrites, their anchors, their references, and which of the latter
             are also anchors that are to see the former by this tile.
         """
-        square, excluder = self.problem.square, Excluder(self.rule, self.problem, _COLUMNS)
+        square, excluder = self.problem.square, Excluder(self.rule, self.problem, _ROWS, _COLUMNS)
         buffer = self.x.new_empty(min(_ROWS, len(self.x)) * min(_COLUMNS, len(self.y)))
         for i in range(0, len(self.x), _ROWS):
             rows = slice(i, min(i + _ROWS, len(self.x)))
             begin = i if square else 0
-            excluder.enter(rows, begin)
+            excluder.enter(rows)
             for j in range(begin, len(self.y), _COLUMNS):
                 columns = slice(j, min(j + _COLUMNS, len(self.y)))
                 distance = self._distance(rows, columns, buffer)
@@ -120,7 +120,7 @@ class Stream:
         for rows in groups:
             blocks = slice(rows.start // _BLOCK, -(-rows.stop // _BLOCK))
             width = int((stops[blocks] - starts[blocks]).max())
-            width = min(-(-width // RUN) * RUN, len(self.y))
+            width = min(-(-width // RUN) * RUN if width > RUN else width, len(self.y))
             start = starts[blocks].clamp_max(len(self.y) - width)
             self.layout.offset[rows] = start.repeat_interleave((rows.stop - rows.start) // len(start))
             for first in range(0, width, _WINDOW):

@@ -9,6 +9,7 @@ from ..rules.rule import Rule
 from .problem import Problem
 
 _DENSE = 8  # listing the positives costs more than masking the tile if they are more than one pair in this many
+_LISTED = 4  # tiles whose positives are listed together
 
 
 class Excluder:
@@ -17,33 +18,37 @@ class Excluder:
     Args:
         rule: whose pool it is.
         problem: the problem.
+        height: rows of a tile.
         width: columns of a tile.
     """
 
-    def __init__(self, rule: Rule, problem: Problem, width: int) -> None:
-        self.rule, self.problem, self.width = rule, problem, width
-        self.rows, self.begin = slice(0, 0), 0
+    def __init__(self, rule: Rule, problem: Problem, height: int, width: int) -> None:
+        self.rule, self.problem, self.height, self.width = rule, problem, height, width
+        self.rows = slice(0, 0)
         self.row = self.column = problem.labels[:0]
-        self.edges: list[int] = []
+        self.ends = [0]
         self.dense = False
 
-    def enter(self, rows: slice, begin: int) -> None:
-        """Prepare for the tiles of these anchors, the first of which begins at the column `begin`."""
-        self.rows, self.begin = rows, begin
-        if self.rule.pool != "negatives":
-            return
+    def enter(self, rows: slice) -> None:
+        """Prepare for the tiles of these anchors."""
+        self.rows = rows
+        if self.rule.pool == "negatives" and rows.start % (_LISTED * self.height) == 0:
+            self._list(slice(rows.start, rows.start + _LISTED * self.height))
+
+    def _list(self, rows: slice) -> None:
+        """List the positives of the anchors of several tiles: row in the tile and column in the matrix."""
         start, count = (part[rows] for part in self.problem.positive_spans)
         end = count.cumsum(0)
-        total = int(end[-1])
-        self.dense = total * _DENSE > len(count) * self.width
+        last = (
+            torch.arange(self.height, len(end) + self.height, self.height, device=end.device).clamp_max_(len(end)) - 1
+        )
+        self.ends = [0, *end.index_select(0, last).tolist()]
+        self.dense = self.ends[-1] * _DENSE > len(count) * self.width
         if self.dense:
             return
-        row = torch.arange(len(count), device=count.device).repeat_interleave(count, output_size=total)
-        position = torch.arange(total, device=count.device) + (start + count - end)[row]
-        self.column, by_column = self.problem.reference_order.index[position].sort()
-        self.row = row[by_column]
-        tiles = torch.arange(begin, len(self.problem.references) + self.width, self.width, device=count.device)
-        self.edges = torch.searchsorted(self.column, tiles).tolist()
+        row = torch.repeat_interleave(count, output_size=self.ends[-1])
+        position = torch.arange(len(row), device=row.device) + (start + count - end).index_select(0, row)
+        self.row, self.column = row % self.height, self.problem.reference_order.index.index_select(0, position)
 
     def punch(self, distance: Tensor, columns: slice) -> None:
         """Overwrite what does not belong to the pool in the tile `distance` `[B, C]`."""
@@ -55,7 +60,9 @@ class Excluder:
             same = problem.labels[rows, None] == problem.reference_labels[None, columns]
             distance.masked_fill_(same, self.rule.absent)
         else:
-            number = (columns.start - self.begin) // self.width
-            here = slice(self.edges[number], self.edges[number + 1])
-            place = torch.add(self.column[here] - columns.start, self.row[here], alpha=distance.shape[1])
-            distance.view(-1).index_fill_(0, place, self.rule.absent)
+            number = rows.start // self.height % _LISTED
+            here = slice(*self.ends[number : number + 2])
+            column = self.column[here] - columns.start
+            place = torch.add(column, self.row[here], alpha=distance.shape[1])
+            inside = (column >= 0) & (column < distance.shape[1])
+            distance.view(-1).index_fill_(0, place[inside], self.rule.absent)

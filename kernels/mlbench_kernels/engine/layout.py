@@ -33,8 +33,8 @@ class Layout:
             references = problem.reference_order
             anchors = references if problem.square else LabelOrder.of(problem.labels)
             start, count = problem.positive_spans
-            self.start = start[anchors.index]
-            self.stop = self.start + count[anchors.index]
+            self.start = start.index_select(0, anchors.index)
+            self.stop = self.start + count.index_select(0, anchors.index)
             self.index, self.reference_index = anchors.index, references.index
             self.labels, self.reference_labels = anchors.label, references.label
         else:
@@ -48,8 +48,9 @@ class Layout:
         x, y, a, b = problem.factors(dtype)
         if not self.sorted:
             return x, y, a, b
-        x, a = x.index_select(0, self.index), a[self.index]
-        return x, y.index_select(0, self.reference_index), a, b[self.reference_index]
+        x, a = (part.index_select(0, self.index) for part in (x, a))
+        y, b = (part.index_select(0, self.reference_index) for part in (y, b))
+        return x, y, a, b
 
     def codes(self, problem: Problem) -> tuple[Tensor, Tensor]:
         """Labels by position, int32 `[N]` and `[M]`: the index of the first reference of the label, -1 without any.
@@ -89,7 +90,7 @@ class Layout:
         named = (
             self._index_of(part) if kind == "index" else part for kind, part in zip(rule.outputs, outputs, strict=True)
         )
-        return tuple(part[back] for part in named)
+        return tuple(part.index_select(0, back) for part in named)
 
     def _index_of(self, position: Tensor) -> Tensor:
         offset = self.offset.view(-1, *[1] * (position.ndim - 1))

@@ -12,9 +12,9 @@ from ..labels import LabelOrder
 
 DISTANCES = ("cosine", "euclidean", "squared-euclidean")
 
-# Of a block of rows in float64: on a CPU half a MiB, which stays in its cache and in the allocator's hands; elsewhere
+# Of a block of rows in float64: on a CPU a MiB, which stays in its cache and in the allocator's hands; elsewhere
 # every block costs a dozen launches.
-_EXACT_ELEMENTS_CPU, _EXACT_ELEMENTS = 1 << 16, 1 << 22
+_EXACT_ELEMENTS_CPU, _EXACT_ELEMENTS = 1 << 17, 1 << 22
 
 
 @dataclass(frozen=True)
@@ -73,9 +73,8 @@ class Problem:
         """
         x, y = self.anchors.to(dtype), self.references.to(dtype)
         if self.distance == "cosine":
-            _check_range(*(part.square().sum(dim=1) for part in ((y,) if self.square else (x, y))))
-            y = torch.nn.functional.normalize(y)
-            x = -(y if self.square else torch.nn.functional.normalize(x))
+            y = _normalized(y)
+            x = -(y if self.square else _normalized(x))
             return x, y, x.new_zeros(len(x)), y.new_zeros(len(y))
         mean = y.mean(dim=0)
         # A multiple of a power of two near the spread is as good as the mean, and leaves whole numbers whole: equal
@@ -140,6 +139,12 @@ class Problem:
         else:
             result = (x - y).square_().sum(dim=-1)
         return result.sqrt() if self.distance == "euclidean" else result
+
+
+def _normalized(rows: Tensor) -> Tensor:
+    norm = torch.linalg.vector_norm(rows, dim=1, keepdim=True)
+    _check_range(norm.square())
+    return rows.div(norm.clamp_min(1e-12))  # a row of zeros stays one
 
 
 def _check_range(*squares: Tensor) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Unpack
 
+import torch
 from torch import Tensor
 
 from ..operators import fake
@@ -39,7 +40,8 @@ def batch_hard_op(search: Search, certified: bool = False) -> tuple[Tensor, Tens
     """Index and distance of the farthest positive and of the nearest negative."""
     positive = extreme(search, "positives", True, certified)
     negative = extreme(search, "negatives", False, certified)
-    return positive, search.problem.distances(positive), negative, search.problem.distances(negative)
+    far, near = search.problem.distances(torch.stack((positive, negative), dim=1)).unbind(dim=1)
+    return positive, far.clone(), negative, near.clone()
 
 
 @fake("batch_hard")

@@ -11,7 +11,7 @@ import torch
 from torch import Tensor
 
 from .rule import BaseRule, Pool, State, Tile
-from .select import best_runs, place_in_run
+from .select import first_better
 
 
 class Extreme(BaseRule):
@@ -37,11 +37,9 @@ class Extreme(BaseRule):
 
     def update(self, state: State, tile: Tile) -> State:
         """A strict comparison, so that the lower index stays where distances are equal."""
-        best, run = best_runs(tile.distance, self.farthest)
-        better = best > state[0] if self.farthest else best < state[0]
-        rows = better.nonzero().flatten()  # fewer with every tile: only they need their position
-        position = place_in_run(tile.distance, rows, run[rows], self.farthest) + tile.first
-        return torch.where(better, best, state[0]), state[1].index_put((rows,), position)
+        best, rows, place = first_better(tile.distance, state[0], self.farthest)
+        better = torch.maximum if self.farthest else torch.minimum
+        return better(best, state[0]), state[1].index_copy(0, rows, place + tile.first)
 
     def finish(self, state: State) -> tuple[Tensor, ...]:
         """The position, -1 in an empty pool."""

@@ -8,30 +8,12 @@ import torch
 from torch import Tensor
 
 RUN = 64
+_RUN_ACROSS = 16  # in a transposed tile, where every value of a run is on a cache line of its own
 
 
 def run_minima(values: Tensor) -> Tensor:
     """Smallest of every run of 64 neighbours in each row, `[B, C] -> [B, ceil(C / 64)]`."""
-    return _runs(values, torch.amin)
-
-
-def best_runs(values: Tensor, largest: bool = False) -> tuple[Tensor, Tensor]:
-    """Smallest (largest) value of each row of `[B, C]` and the first run that holds it, `[B]` each."""
-    runs = _runs(values, torch.amax if largest else torch.amin)
-    best: Tensor
-    best, run = runs.max(dim=1) if largest else runs.min(dim=1)
-    return best, run
-
-
-def place_in_run(values: Tensor, rows: Tensor, run: Tensor, largest: bool = False) -> Tensor:
-    """First position of the smallest (largest) value in one run of each of `rows` `[R]`, `[R]`."""
-    if values.shape[1] % RUN == 0:
-        near = values.unflatten(1, (-1, RUN))[rows, run]
-    else:  # places beyond the end repeat the last one, which is then found before its copies
-        position = run[:, None] * RUN + torch.arange(RUN, device=values.device)
-        near = values[rows[:, None], position.clamp_max_(values.shape[1] - 1)]
-    place: Tensor = near.argmax(dim=1) if largest else near.argmin(dim=1)
-    return place + RUN * run
+    return _runs(values, RUN, torch.amin)
 
 
 def first_best(values: Tensor, largest: bool = False) -> tuple[Tensor, Tensor]:
@@ -42,16 +24,54 @@ def first_best(values: Tensor, largest: bool = False) -> tuple[Tensor, Tensor]:
     >>> first_best(torch.tensor([[3.0, 1.0, 1.0]]))
     (tensor([1.]), tensor([1]))
     """
-    best, run = best_runs(values, largest)
-    return best, place_in_run(values, torch.arange(len(values), device=values.device), run, largest)
+    length, best, run = _best_runs(values, largest)
+    return best, _place(values, torch.arange(len(values), device=values.device), length, run, largest)
 
 
-def _runs(values: Tensor, reduce: Callable[..., Tensor]) -> Tensor:
-    whole = values.shape[1] // RUN * RUN
+def first_better(values: Tensor, than: Tensor, largest: bool = False) -> tuple[Tensor, Tensor, Tensor]:
+    """Smallest (largest) value of each row of `[B, C]`, and where it is smaller (larger) than `than` `[B]`.
+
+    Returns:
+        The values `[B]`, the rows that improve `[R]`, the first positions of their values `[R]`.
+
+    >>> first_better(torch.tensor([[3.0, 1.0, 1.0], [2.0, 4.0, 6.0]]), than=torch.tensor([2.0, 2.0]))
+    (tensor([1., 2.]), tensor([0]), tensor([1]))
+    """
+    length, best, run = _best_runs(values, largest)
+    rows = (best > than if largest else best < than).nonzero().flatten()
+    return best, rows, _place(values, rows, length, run.index_select(0, rows), largest)
+
+
+def _best_runs(values: Tensor, largest: bool) -> tuple[int, Tensor, Tensor]:
+    """The length of runs, the best value of each row, `[B]`, and the first run that holds it, `[B]`."""
+    length = RUN if values.is_contiguous() else _RUN_ACROSS
+    if values.shape[1] <= length:
+        length = 1
+    runs = _runs(values, length, torch.amax if largest else torch.amin)
+    return length, *(runs.max(dim=1) if largest else runs.min(dim=1))
+
+
+def _place(values: Tensor, rows: Tensor, length: int, run: Tensor, largest: bool) -> Tensor:
+    """First position of the best value in one run of each of `rows` `[R]`, `[R]`."""
+    if length == 1:
+        return run
+    if values.shape[1] % length == 0:
+        near = values.unflatten(1, (-1, length))[rows, run]
+    else:  # places beyond the end repeat the last one, which is then found before its copies
+        position = run[:, None] * length + torch.arange(length, device=values.device)
+        near = values[rows[:, None], position.clamp_max_(values.shape[1] - 1)]
+    place: Tensor = near.argmax(dim=1) if largest else near.argmin(dim=1)
+    return place + length * run
+
+
+def _runs(values: Tensor, length: int, reduce: Callable[..., Tensor]) -> Tensor:
+    if length == 1:
+        return values
+    whole = values.shape[1] // length * length
     if values.is_contiguous():
-        runs = reduce(values[:, :whole].unflatten(1, (-1, RUN)), dim=2)
+        runs = reduce(values[:, :whole].unflatten(1, (-1, length)), dim=2)
     else:  # a transposed tile: reduced along its memory, not across it, that is 20 times faster
-        runs = reduce(values.T[:whole].unflatten(0, (-1, RUN)), dim=1).T
+        runs = reduce(values.T[:whole].unflatten(0, (-1, length)), dim=1).T
     if whole == values.shape[1]:
         return runs
     return torch.cat((runs, reduce(values[:, whole:], dim=1, keepdim=True)), dim=1)

@@ -23,11 +23,14 @@ def at_most(values: Tensor, gate: Tensor, runs: Tensor | None = None) -> tuple[T
     """
     runs = run_minima(values) if runs is None else runs
     row, run = (runs <= gate[:, None]).nonzero().unbind(dim=1)
-    column = run[:, None] * RUN + torch.arange(RUN, device=run.device)
-    inside = column < values.shape[1]
-    near = values[row[:, None], column.clamp_max(values.shape[1] - 1)]
-    hit, place = (inside & (near <= gate[row, None])).nonzero().unbind(dim=1)
-    return row[hit], column[hit, place]
+    width = values.shape[1]
+    if width % RUN == 0 and values.is_contiguous():
+        near = values.view(-1, RUN).index_select(0, row * (width // RUN) + run)
+    else:
+        column = run[:, None] * RUN + torch.arange(RUN, device=run.device)
+        near = values[row[:, None], column.clamp_max(width - 1)].masked_fill_(column >= width, torch.inf)
+    hit, place = (near <= gate[row, None]).nonzero().unbind(dim=1)
+    return row[hit], run[hit] * RUN + place
 
 
 def first_best(values: Tensor, largest: bool = False) -> tuple[Tensor, Tensor]:

@@ -39,8 +39,23 @@ def ranked(distance, mask, k, farthest=False):
     return torch.nn.functional.pad(index, (0, max(0, k - index.shape[1])), value=-1)[:, :k]
 
 
+def poison(setattr=setattr):
+    """Fill what torch leaves unwritten with what would be noticed: NaN, and integers that are no index."""
+
+    def filled(make):
+        def poisoned(*arguments, **options):
+            tensor = make(*arguments, **options)
+            return tensor.fill_(torch.nan if tensor.is_floating_point() else 99 if tensor.dtype != torch.bool else True)
+
+        return poisoned
+
+    for owner, name in ((torch, "empty"), (torch, "empty_like"), (torch.Tensor, "new_empty")):
+        setattr(owner, name, filled(getattr(owner, name)))
+
+
 def run_python(code, **environment):
-    """In a process of its own: whether Triton interprets is decided when it is imported."""
+    """In a process of its own, as Triton decides at import whether it interprets; unwritten memory is poisoned."""
+    code = f"import brute; brute.poison(); {code}"
     here = str(Path(__file__).parent)
     result = subprocess.run(
         [sys.executable, "-c", code],

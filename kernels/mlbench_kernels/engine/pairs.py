@@ -8,6 +8,9 @@ import torch
 from torch import Tensor
 
 from ..precision import ieee_float32
+from ..rules.extreme import Extreme
+from ..rules.select import at_most
+from .blocked import Stream
 from .problem import Problem
 
 _ELEMENTS = 1 << 20  # of a tile
@@ -31,23 +34,23 @@ def positive_pairs(problem: Problem) -> tuple[Tensor, Tensor, Tensor]:
 @torch.no_grad()
 def negative_pairs_below(problem: Problem, limit: Tensor) -> tuple[Tensor, Tensor]:
     """All pairs `(anchor, reference)` of two labels that are nearer than `limit` `[N]`, `[P]` each, by anchor."""
-    parts = list(_below(problem, limit))
+    with ieee_float32():
+        parts = list(_below(problem, limit))
     anchor, reference = (torch.cat(part) for part in zip(*parts, strict=True))
-    return anchor, reference
+    order = torch.argsort(anchor * len(problem.references) + reference)
+    return anchor[order], reference[order]
 
 
 def _below(problem: Problem, limit: Tensor) -> Iterator[tuple[Tensor, Tensor]]:
-    x, y, a, b = problem.factors(problem.dtype)
-    order = problem.to_order(limit.double()).to(x.dtype)
-    size = max(1, _ELEMENTS // len(y))
-    for i in range(0, len(x), size):
-        rows = slice(i, i + size)
-        with ieee_float32():
-            distance = (a[rows, None] + b).addmm_(x[rows], y.T)
-        hit = distance < order[rows, None]
-        hit &= problem.labels[rows, None] != problem.reference_labels
-        anchor, reference = hit.nonzero().unbind(dim=1)
-        yield anchor + i, reference
+    stream = Stream(Extreme("negatives"), problem)  # whose tiles hold infinity in the place of positives
+    order = problem.to_order(limit.double()).to(problem.dtype)
+    gate = torch.nextafter(order, torch.full_like(order, -torch.inf))  # below the limit is up to the number before it
+    for distance, rows, columns, after in stream.tiles():
+        anchor, reference = at_most(distance, gate[rows])
+        yield anchor + rows.start, reference + columns.start
+        if after.start < after.stop:
+            anchor, reference = at_most(distance[:, after.start - columns.start :].T, gate[after])
+            yield anchor + after.start, reference + rows.start
 
 
 @torch.no_grad()

@@ -16,6 +16,23 @@ def run_minima(values: Tensor) -> Tensor:
     return _runs(values, RUN, torch.amin)
 
 
+def at_most(values: Tensor, gate: Tensor, runs: Tensor | None = None) -> tuple[Tensor, Tensor]:
+    """Row and column of every value of `[B, C]` up to its row's gate `[B]`, ascending; `runs` are the `run_minima`.
+
+    Only runs whose smallest value is no larger are looked at, which are few.
+    """
+    runs = run_minima(values) if runs is None else runs
+    row, run = (runs <= gate[:, None]).nonzero().unbind(dim=1)
+    width = values.shape[1]
+    if width % RUN == 0 and values.is_contiguous():
+        near = values.view(-1, RUN).index_select(0, row * (width // RUN) + run)
+    else:
+        column = run[:, None] * RUN + torch.arange(RUN, device=run.device)
+        near = values[row[:, None], column.clamp_max(width - 1)].masked_fill_(column >= width, torch.inf)
+    hit, place = (near <= gate[row, None]).nonzero().unbind(dim=1)
+    return row[hit], run[hit] * RUN + place
+
+
 def first_best(values: Tensor, largest: bool = False) -> tuple[Tensor, Tensor]:
     """Smallest (largest) value of each row of `[B, C]` and its first position, `[B]` each.
 

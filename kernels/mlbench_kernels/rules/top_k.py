@@ -6,7 +6,7 @@ import torch
 from torch import Tensor
 
 from .rule import BaseRule, Pool, State, Tile
-from .select import RUN, run_minima
+from .select import at_most, run_minima
 
 
 class TopK(BaseRule):
@@ -60,12 +60,7 @@ class TopK(BaseRule):
             gate = torch.minimum(gate, runs.kthvalue(self.width, dim=1).values)
         elif distance.shape[1] >= self.width and bool((worst == torch.inf).any()):
             gate = torch.minimum(gate, distance.kthvalue(self.width, dim=1).values)
-        hot_row, run = ((runs <= gate[:, None]) & (runs < torch.inf)).nonzero().unbind(dim=1)
-        column = run[:, None] * RUN + torch.arange(RUN, device=run.device)
-        inside = column < distance.shape[1]
-        value = distance[hot_row[:, None], column.clamp_max(distance.shape[1] - 1)]
-        hit, place = (inside & (value <= gate[hot_row, None]) & (value < torch.inf)).nonzero().unbind(dim=1)
-        return hot_row[hit], column[hit, place]
+        return at_most(distance, gate.clamp_max(torch.finfo(gate.dtype).max), runs)
 
     def finish(self, state: State) -> tuple[Tensor, ...]:
         """The positions, nearest (farthest) first; -1 where the pool has fewer than k."""

@@ -2,6 +2,8 @@
 
 import os
 from dataclasses import dataclass
+from functools import cache
+from itertools import islice
 from pathlib import Path
 
 from mlbench.api.errors import PluginError
@@ -11,6 +13,8 @@ from mlbench.registry.source import home_of
 
 #: Set to 1, a plugin that cannot be used is an error at the start of every run, whether the run selects it or not.
 STRICT = "MLBENCH_STRICT_PLUGINS"
+
+_NAMED = 3  # of the components that share a bare name, in a note
 
 
 @dataclass(frozen=True)
@@ -61,9 +65,9 @@ def _health(own: list[Entry], by_name: dict[tuple[str, str], list[Entry]]) -> He
         return Health(plugin, components, (problem,), ())
     notes = []
     for entry in components:
-        others = [other.id for other in by_name.get((entry.kind, entry.name), []) if other.plugin is not plugin]
-        if others:
-            names = ", ".join(others)
+        same = (other.id for other in by_name.get((entry.kind, entry.name), []) if other.plugin is not plugin)
+        if others := list(islice(same, _NAMED + 1)):
+            names = ", ".join(others[:_NAMED]) + (" and others" if len(others) > _NAMED else "")
             notes.append(f"{entry.kind}: {entry.name!r} is also a name of {names}; write {entry.id}")
     return Health(plugin, components, tuple(dict.fromkeys(e.problem for e in own if e.problem)), tuple(notes))
 
@@ -119,6 +123,11 @@ def _one_of_each_package(plugin: Plugin) -> list[str]:
     return list({module.partition(".")[0]: module for module in modules}.values())
 
 
+@cache
+def _own_version() -> str:
+    return next(entry.version for entry in entries() if entry.distribution == HARNESS)
+
+
 def _other_harness(plugin: Plugin) -> Problem | None:
     """Its metadata require a harness that this one is not."""
     # A name or a bare `mlbench-dml` needs no parser, and most plugins say no more.
@@ -128,7 +137,7 @@ def _other_harness(plugin: Plugin) -> Problem | None:
     from packaging.requirements import InvalidRequirement, Requirement
     from packaging.version import Version
 
-    here = next(entry.version for entry in entries() if entry.distribution == HARNESS)
+    here = _own_version()
     for text in texts:
         try:
             wanted = Requirement(text)

@@ -77,7 +77,7 @@ def _semi_hard() -> Case:
     options: dict[str, Any] = {"margin": _MARGIN, "kind": "semi-hard"}
     exact = partial(plain_losses.all_semi_hard, margin=_MARGIN)
     return Case(
-        "all semi-hard triplets", make_batch, judge_loss(exact, backward=True),
+        "all semi-hard triplets", make_batch, judge_loss(exact, backward=True, steps=10),
         (_ours("TripletMarginLoss", **options), product, loss_provider(PML, theirs, backward=True, pair_bytes=2500)),
         shapes, shapes,
         (Bar("cpu", shapes[0], "speed", 20, PML), Bar("cpu", shapes[1], "speed", 40, PML)),

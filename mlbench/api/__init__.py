@@ -10,6 +10,8 @@ from typing import TYPE_CHECKING
 from mlbench._lazy import lazy_exports
 
 if TYPE_CHECKING:
+    from mlbench.api.dataset import Archive as Archive
+    from mlbench.api.dataset import Counts as Counts
     from mlbench.api.dataset import Dataset as Dataset
     from mlbench.api.dataset import ItemTable as ItemTable
     from mlbench.api.epochs import FollowsEpochs as FollowsEpochs
@@ -41,7 +43,7 @@ if TYPE_CHECKING:
 __getattr__, __dir__ = lazy_exports(
     __name__,
     {
-        "dataset": ("Dataset", "ItemTable"),
+        "dataset": ("Archive", "Counts", "Dataset", "ItemTable"),
         "epochs": ("FollowsEpochs",),
         "errors": (
             "Collapsed",

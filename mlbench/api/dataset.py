@@ -1,6 +1,7 @@
 """The contract of a dataset: an item table and a loader for one item."""
 
 from abc import ABC, abstractmethod
+from collections.abc import Sized
 from dataclasses import dataclass
 from typing import ClassVar
 
@@ -21,6 +22,11 @@ class ItemTable:
             ``[N]`` int64
         class_names: Name of every class. ``[C]``
         views: The view or modality of every item (font face, vendor, camera), where there is one. ``[N]``
+        splits: The owner's split of every item (``"train"``, ``"val"``, ``"test"``; ``""`` for none). ``[N]``
+        roles: ``"query"`` or ``"gallery"`` where the owner says so, ``""`` elsewhere. ``[N]``
+        superclasses: Superclass of every class, ``0..S-1``. ``[C]`` int64
+        superclass_names: Name of every superclass. ``[S]``
+        boxes: Left, top, right and bottom of the object in pixels of the decoded item. ``[N, 4]`` int64
 
     Raises:
         DataError: If lengths differ, an id repeats, a label has no class or a class has no item.
@@ -30,10 +36,17 @@ class ItemTable:
     labels: npt.NDArray[np.int64]
     class_names: tuple[str, ...]
     views: tuple[str, ...] | None = None
+    splits: tuple[str, ...] | None = None
+    roles: tuple[str, ...] | None = None
+    superclasses: npt.NDArray[np.int64] | None = None
+    superclass_names: tuple[str, ...] = ()
+    boxes: npt.NDArray[np.int64] | None = None
 
     def __post_init__(self) -> None:
-        if len(self.ids) != len(self.labels) or (self.views is not None and len(self.views) != len(self.ids)):
-            raise DataError(f"item table: {len(self.ids)} ids, {len(self.labels)} labels: lengths differ")
+        _require_length("ids", self.ids, "labels", self.labels)
+        for name in ("views", "splits", "roles", "boxes"):
+            _require_length("ids", self.ids, name, getattr(self, name))
+        _require_length("class_names", self.class_names, "superclasses", self.superclasses)
         if len(set(self.ids)) != len(self.ids):
             raise DataError("item table: an item id occurs twice")
         present = np.unique(self.labels)
@@ -44,6 +57,12 @@ class ItemTable:
                 f"item table: labels must be 0..{len(self.class_names) - 1} with every class present, "
                 f"got {len(present)} distinct labels for {len(self.class_names)} classes"
             )
+        if stray := set(self.roles or ()) - {"query", "gallery", ""}:
+            raise DataError(f"item table: roles are query, gallery or empty, got {min(stray)!r}")
+        if self.superclasses is not None and np.any(
+            (self.superclasses < 0) | (self.superclasses >= len(self.superclass_names))
+        ):
+            raise DataError(f"item table: superclasses must be 0..{len(self.superclass_names) - 1}")
 
     def __len__(self) -> int:
         return len(self.ids)
@@ -54,16 +73,55 @@ class ItemTable:
         return np.bincount(self.labels, minlength=len(self.class_names)).astype(np.int64)
 
 
+def _require_length(name: str, values: Sized, other: str, others: Sized | None) -> None:
+    if others is not None and len(values) != len(others):
+        raise DataError(f"item table: {len(values)} {name}, {len(others)} {other}: lengths differ")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Archive:
+    """A file that the owner of a dataset offers.
+
+    Attributes:
+        name: File name under which it is kept, and by which a file that the user already has is recognised.
+        url: Where the owner offers it; empty where a person must ask for it.
+        checksum: ``"md5:..."`` or ``"sha256:..."`` of the whole file; empty where the owner's file has none that is
+            known, which `prepare` then says.
+    """
+
+    name: str
+    url: str = ""
+    checksum: str = ""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Counts:
+    """What a complete dataset holds.
+
+    Attributes:
+        classes: Number of classes.
+        items: Number of items.
+    """
+
+    classes: int
+    items: int
+
+
 class Dataset(ABC):
     """A dataset plugin: subclass, fill in the three members, name the class in the group ``mlbench.datasets``.
 
-    The constructor's arguments are the dataset's configuration (paths among them). `table_dataset` makes such a class
-    from two functions.
+    The constructor's arguments are the dataset's configuration. One that lies in files takes ``path: str | None = None``:
+    the folder in its owner's layout, by default where ``mlbench datasets prepare`` put it. `table_dataset` makes such a
+    class from two functions.
     """
 
     info: ClassVar[ComponentInfo] = ComponentInfo()
     #: Licence of the data, and how to cite it.
     licence: ClassVar[str] = ""
+    #: What its owner offers, if it can be prepared from that.
+    archives: ClassVar[tuple[Archive, ...]] = ()
+    #: What the complete dataset holds, where that is known: ``mlbench datasets verify`` counts.
+    expected: ClassVar[Counts | None] = None
 
     @property
     @abstractmethod

@@ -117,7 +117,12 @@ def test_an_item_table_counts_its_classes():
     ("change", "said"),
     [
         ({"ids": ("a", "b")}, "lengths differ"),
-        ({"views": ("front",)}, "lengths differ"),
+        ({"views": ("front",)}, "3 ids, 1 views: lengths differ"),
+        ({"splits": ("train", "test")}, "3 ids, 2 splits: lengths differ"),
+        ({"boxes": np.zeros((1, 4), np.int64)}, "lengths differ"),
+        ({"superclasses": np.array([0]), "superclass_names": ("s",)}, "2 class_names, 1 superclasses"),
+        ({"superclasses": np.array([0, 1]), "superclass_names": ("s",)}, "superclasses must be 0..0"),
+        ({"roles": ("query", "gallery", "probe")}, "'probe'"),
         ({"ids": ("a", "b", "a")}, "twice"),
         ({"labels": np.array([0, 2, 2])}, "every class present"),
         ({"labels": np.array([-1, 0, 0])}, "every class present"),

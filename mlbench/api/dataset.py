@@ -110,9 +110,9 @@ class Counts:
 class Dataset(ABC):
     """A dataset plugin: subclass, fill in the three members, name the class in the group ``mlbench.datasets``.
 
-    The constructor's arguments are the dataset's configuration. One that lies in files takes ``path: str | None = None``:
-    the folder in its owner's layout, by default where ``mlbench datasets prepare`` put it. `table_dataset` makes such a
-    class from two functions.
+    The constructor's arguments are the dataset's configuration. One that lies in files takes
+    ``path: str | None = None``: the folder in its owner's layout, by default where ``mlbench datasets prepare`` put it.
+    `table_dataset` makes such a class from two functions.
     """
 
     info: ClassVar[ComponentInfo] = ComponentInfo()

@@ -1,7 +1,7 @@
 """Does one job after another: data in, record out."""
 
-import traceback
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any, Literal
@@ -11,17 +11,20 @@ from mlbench_kernels import used_backends
 from safetensors.torch import load, save
 
 from mlbench.api.dataset import Dataset
-from mlbench.api.errors import ConfigError, DataError, PluginError, StoreError, TrainingStopped
+from mlbench.api.errors import ConfigError, DataError, PluginError, StoreError, TrainingStopped, UnknownNameError
 from mlbench.api.metric import Metric
 from mlbench.data.images import ImageStore, ImageView
 from mlbench.data.splits import ClassSplits, mlrc_splits
 from mlbench.data.transforms import EvalTransform
 from mlbench.evaluation import Retrieval, concatenate, measure
 from mlbench.execution.environment import environment
+from mlbench.execution.failures import out_of_memory, tail_of
+from mlbench.execution.keeping import Keeping
 from mlbench.registry import culprits, provenance_of, resolve, source_of, sources_in, use_file
-from mlbench.spec import Transforms, digest
+from mlbench.spec import Transforms, canonical_json, digest
 from mlbench.store import Record, Store
-from mlbench.training import Meter, embed, train
+from mlbench.store.checkpoints import Checkpoints
+from mlbench.training import CannotResume, Interrupted, Meter, Trained, embed, train
 from mlbench.training.setup import from_identity, model_of, setup_of
 
 Tell = Callable[[Mapping[str, Any]], None]
@@ -30,29 +33,56 @@ _MODEL = "model.safetensors"
 
 @dataclass(frozen=True)
 class Context:
-    """What a worker is told once: where things are and where to compute. Nothing here changes a result."""
+    """What a worker is told once: where things are and where to compute. Nothing here changes a result.
+
+    Attributes:
+        store: Folder of the store.
+        dataset: The dataset as a table.
+        device: Where to compute.
+        threads: Threads of a run.
+        plugins: Files of un-packaged code.
+        checkpoint_every: Seconds between two checkpoints.
+        timeout: Seconds for one attempt at a run that has a process of its own.
+        forks: Whether a worker process copies itself for each job.
+    """
 
     store: str
     dataset: Mapping[str, Any]
     device: str
     threads: int = 1
     plugins: Sequence[str] = ()
+    checkpoint_every: float = 60.0
+    timeout: float | None = None
+    forks: bool = False
+
+
+@dataclass(frozen=True)
+class Hearing:
+    """Whom a running job tells what, and whom it asks.
+
+    Attributes:
+        tell: Hears of every validation.
+        stopping: Whether the job is asked to stop.
+        progress: Hears of every step.
+        note: Hears what a user may want to know.
+    """
+
+    tell: Tell = lambda entry: None
+    stopping: Callable[[], bool] = lambda: False
+    progress: Callable[..., None] = lambda **progress: None
+    note: Callable[[str], None] = lambda text: None
 
 
 class Worker:
     """Holds the dataset and runs jobs on it.
 
     Raises:
-        ConfigError: If there is no such device here.
         DataError: If the dataset is missing or damaged.
     """
 
     def __init__(self, context: Context) -> None:
-        _check_device(context.device)
         for file in context.plugins:
             use_file(file)
-        # Tests too: how a sum is split over threads shows in its last bits, and a resumed run may begin with a test.
-        torch.set_num_threads(context.threads)
         self.context = context
         self.store = Store(context.store)
         self.dataset: Dataset = resolve("datasets", context.dataset, "dataset").build()
@@ -60,66 +90,103 @@ class Worker:
         # A fold's views are used by every trial on that fold.
         self._view = lru_cache(maxsize=16)(lambda resize, classes: self._store(resize).view(classes))
 
-    def run(self, request: Mapping[str, Any], tell: Tell) -> Record:
+    def prepare(self, request: Mapping[str, Any]) -> None:
+        """Open what the job needs of the dataset, and import its components, for a process that begins as this one is.
+
+        Whatever goes wrong here does so again in the job, which says it properly.
+        """
+        with suppress(Exception):
+            resize = request["transforms"]["resize"]
+            for classes in self._classes(request):
+                self._view(resize, classes)
+            for part, kind in (("loss", "losses"), ("miner", "miners"), ("sampler", "samplers")):
+                if request.get(part):
+                    from_identity(kind, request[part], part)
+            from_identity("models", request["model"]["trunk"], "model.trunk")
+
+    def run(self, request: Mapping[str, Any], hearing: Hearing) -> Record:
         """Do the job and commit its record; an error inside the job becomes a record too.
 
         Raises:
+            ConfigError: If there is no such device here.
+            UnknownNameError: If a component is not installed any more.
             DataError: If the dataset cannot be read or is not the one planned for.
             PluginError: If un-packaged code is no longer what it was when the plan was made.
             StoreError: If the record cannot be written.
+            Interrupted: If the job was asked to stop.
+            RuntimeError: If memory ran out.
         """
+        _check_device(self.context.device)
+        # Tests too: how a sum is split over threads shows in its last bits, and a resumed run may begin with a test.
+        torch.set_num_threads(self.context.threads)
         self._check_content(request)
         files: dict[str, bytes] = {}
-        meter = Meter()
+        meter = Meter(self.context.device)
         outcome: Literal["completed", "diverged", "collapsed", "failed"] = "completed"
         results: dict[str, Any] = {}
         cost: dict[str, float] = {}
         error: str | None = None
         backends: dict[str, str] = {}
         try:
-            task = self._test if request["task"] == "test" else self._train
             with used_backends() as backends:
-                results, cost = task(request, files, tell)
-        except (DataError, StoreError):
+                if request["task"] == "test":
+                    results = self._test(request)
+                else:
+                    results, cost = self._train(request, files, meter, hearing)
+            canonical_json(results)
+        except (DataError, StoreError, UnknownNameError, Interrupted):
             raise
         except TrainingStopped as reason:
             outcome, error = reason.outcome, str(reason)
         except ConfigError as reason:
             outcome, error = "failed", str(reason)
         except Exception as reason:
-            tail = "".join(traceback.format_exception(reason)[-4:])
+            if out_of_memory(reason):
+                raise
             blame = culprits(reason, request)
-            outcome, error = "failed", f"{type(reason).__name__}: {reason}{f' ({blame})' if blame else ''}\n{tail}"
+            said = f"{type(reason).__name__}: {reason}{f' ({blame})' if blame else ''}\n{tail_of(reason)}"
+            outcome, error = "failed", said.encode(errors="backslashreplace").decode()
         record = Record(
             run=digest(request),
             request=dict(request),
             outcome=outcome,
-            results=results,
+            results=results if outcome == "completed" else {},
             error=error,
-            cost={"seconds": meter.seconds, "peak_memory": meter.peak_memory, **cost},
+            reason="error" if outcome == "failed" else None,
+            cost=meter.cost | cost,
             provenance=provenance_of(request),
             environment=environment() | {f"kernel {name}": backend for name, backend in sorted(backends.items())},
         )
         self.store.commit(record, files)
+        self._checkpoints(record.run).clear()
         return record
 
     def _train(
-        self, request: Mapping[str, Any], files: dict[str, bytes], tell: Tell
+        self, request: Mapping[str, Any], files: dict[str, bytes], meter: Meter, hearing: Hearing
     ) -> tuple[dict[str, Any], dict[str, float]]:
-        fold = self._splits(request).folds[request["job"]["fold"]]
-        learn, select = (self._view(request["transforms"]["resize"], classes) for classes in (fold.train, fold.val))
-        setup = setup_of(request, learn, self.context.device)
-        done = train(setup, learn, select, tell)
+        learn, select = (self._view(request["transforms"]["resize"], classes) for classes in self._classes(request))
+        checkpoints = self._checkpoints(digest(request))
+        keeping = Keeping(
+            checkpoints, self.context.checkpoint_every, meter, hearing.stopping, hearing.progress, hearing.note
+        )
+        try:
+            done = train(setup_of(request, learn, self.context.device), learn, select, hearing.tell, keeping)
+        except CannotResume as reason:
+            hearing.note(f"begins anew: its checkpoint does not fit ({reason})")
+            checkpoints.set_aside(f"does not fit: {reason}")
+            done = train(setup_of(request, learn, self.context.device), learn, select, hearing.tell, keeping)
         if request["job"]["role"] == "reproduction":
             files[_MODEL] = save({name: tensor.contiguous() for name, tensor in done.state.items()})
-        results = {"best": done.best, "curve": done.curve, "images": done.images}
-        speed = done.images / done.training_seconds if done.training_seconds else 0.0
-        return results, {"training_seconds": done.training_seconds, "images_per_second": speed}
+        return {"best": done.best, "curve": done.curve, "images": done.images}, _speed(done)
 
-    def _test(
-        self, request: Mapping[str, Any], files: dict[str, bytes], tell: Tell
-    ) -> tuple[dict[str, Any], dict[str, float]]:
-        view: ImageView = self._view(request["transforms"]["resize"], self._splits(request).test)
+    def _checkpoints(self, run: str) -> Checkpoints:
+        versions = {name: version for name, version in environment().items() if name not in ("machine", "cpu_count")}
+        versions["device"] = self.context.device.partition(":")[0]
+        return Checkpoints(self.store.checkpoints(run), run, versions, self.store.quarantine)
+
+    def _test(self, request: Mapping[str, Any]) -> dict[str, Any]:
+        (classes,) = self._classes(request)
+        view: ImageView = self._view(request["transforms"]["resize"], classes)
         further = request["evaluation"].get("metrics", [])
         metrics: list[Metric] = [Retrieval(tuple(request["evaluation"]["recall_at"]))]
         metrics += [from_identity("metrics", identity, "evaluation.metrics").build() for identity in further]
@@ -129,20 +196,21 @@ class Worker:
             embed(self._model(request, run, view), view, transform, self.context.device) for run in request["models"]
         ]
         separated = [measure(metrics, part, labels) for part in embeddings]
-        return {"separated": separated, "concatenated": measure(metrics, concatenate(embeddings), labels)}, {}
+        return {"separated": separated, "concatenated": measure(metrics, concatenate(embeddings), labels)}
 
     def _model(self, request: Mapping[str, Any], run: str, view: ImageView) -> torch.nn.Module:
-        file = self.store.folder(run) / _MODEL
-        try:
-            state = load(file.read_bytes())
-        except OSError as error:
-            raise StoreError(
-                f"{file}: the trained model is gone ({error.strerror}); "
-                f"move {file.parent.name} out of runs/ to train it again"
-            ) from None
+        state = load(self.store.read(run, _MODEL))
         model = model_of(request, view)
         model.load_state_dict(state)
         return model.to(self.context.device)
+
+    def _classes(self, request: Mapping[str, Any]) -> tuple[tuple[int, ...], ...]:
+        """The classes that a job sees: of a test those of the test, of a training those to learn from and to select on."""
+        splits = self._splits(request)
+        if request["task"] == "test":
+            return (splits.test,)
+        fold = splits.folds[request["job"]["fold"]]
+        return fold.train, fold.val
 
     def _splits(self, request: Mapping[str, Any]) -> ClassSplits:
         splits = mlrc_splits(len(self.dataset.items.class_names), request["split"]["folds"])
@@ -166,6 +234,17 @@ class Worker:
                 raise PluginError(
                     f"{identifier}: its source changed since the plan was made; give the command again to plan for it"
                 )
+
+
+def _speed(done: Trained) -> dict[str, float]:
+    """What a training's seconds went to."""
+    seconds = done.training_seconds
+    shares = {f"{phase}_share": spent / seconds for phase, spent in done.phases.items()} if seconds else {}
+    return {
+        "training_seconds": seconds,
+        "images_per_second": done.images / seconds if seconds else 0.0,
+        **shares,
+    }
 
 
 def _check_device(device: str) -> None:

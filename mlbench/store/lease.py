@@ -18,13 +18,14 @@ from typing import Any
 
 from mlbench.store.atomic import explained
 
+fcntl: Any
 try:
     import fcntl
 except ImportError:  # Windows: the count alone decides
-    fcntl = None  # type: ignore[assignment]
+    fcntl = None
 
 #: Seconds between two counts of a holder, and for how long a count must stand still before it is taken for dead.
-BEAT, EXPIRY = 2.0, 60.0
+BEAT, EXPIRY = 1.0, 60.0
 _SIZE = 1024
 
 
@@ -34,8 +35,9 @@ class Lease:
     def __init__(self, path: Path, descriptor: int, about: Mapping[str, Any]) -> None:
         self._path = path
         self._descriptor = descriptor
-        self._about = {"owner": uuid.uuid4().hex, "machine": _machine(), "node": platform.node(), "pid": os.getpid()}
-        self._about |= {**about, "beat": 0}
+        self._about: dict[str, Any] = {"owner": uuid.uuid4().hex, "machine": _machine(), "node": platform.node(), "pid": os.getpid()}
+        self._about |= about
+        self._beats = 0
         self._write()
 
     def tell(self, **progress: Any) -> None:
@@ -46,7 +48,7 @@ class Lease:
         """Show that the holder lives; False if the lease was taken over, and the holder must stop."""
         if os.fstat(self._descriptor).st_nlink == 0 or _successor(self._path).exists():
             return False
-        self._about["beat"] += 1
+        self._beats += 1
         self._write()
         return True
 
@@ -58,7 +60,7 @@ class Lease:
 
     def _write(self) -> None:
         os.lseek(self._descriptor, 0, os.SEEK_SET)
-        os.write(self._descriptor, json.dumps(self._about).encode().ljust(_SIZE))
+        os.write(self._descriptor, json.dumps(self._about | {"beat": self._beats}).encode().ljust(_SIZE))
 
 
 class Leases:

@@ -47,7 +47,7 @@ class Record(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid", strict=True)
 
-    format: Literal[1, 2] = FORMAT
+    format: Literal[1, 2] = 2
     run: str
     request: dict[str, Any]
     outcome: Literal["completed", "diverged", "collapsed", "failed"]

@@ -1,6 +1,7 @@
 """One training: one fold, one seed, one method."""
 
 from mlbench.training.embed import embed as embed
+from mlbench.training.keeper import CannotResume as CannotResume
 from mlbench.training.keeper import Interrupted as Interrupted
 from mlbench.training.keeper import Keeper as Keeper
 from mlbench.training.keeper import Position as Position

@@ -26,10 +26,10 @@ class Clock:
     def __call__(self, phase: str) -> Iterator[None]:
         """Time the block."""
         if self._cuda and phase != "data":
-            begin, end = (torch.cuda.Event(enable_timing=True) for _ in range(2))  # type: ignore[no-untyped-call]
-            begin.record()  # type: ignore[no-untyped-call]
+            begin, end = (torch.cuda.Event(enable_timing=True) for _ in range(2))
+            begin.record()
             yield
-            end.record()  # type: ignore[no-untyped-call]
+            end.record()
             self._passing.append((phase, begin, end))
             self._read()
         else:

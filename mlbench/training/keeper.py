@@ -9,6 +9,10 @@ class Interrupted(Exception):
     """A training was asked to stop; what was kept of it is where it goes on."""
 
 
+class CannotResume(Exception):
+    """A state does not fit the training that it was kept of."""
+
+
 @dataclass
 class Position:
     """How far a training is: steps done of an epoch, and the sum of their losses."""

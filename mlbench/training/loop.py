@@ -23,7 +23,7 @@ from mlbench.registry import info_of
 from mlbench.spec.training import Training
 from mlbench.training.clock import Clock
 from mlbench.training.embed import embed, outputs
-from mlbench.training.keeper import Keeper, Position
+from mlbench.training.keeper import CannotResume, Keeper, Position
 from mlbench.training.optimizers import optimizers_of
 from mlbench.training.state import Batches, random_state, restore, restore_random, state_of
 
@@ -87,6 +87,7 @@ def train(
     Raises:
         TrainingStopped: If the loss or the embeddings stop being finite, or a component gives up.
         Interrupted: If the keeper wants it.
+        CannotResume: If the state that the keeper gave does not fit; the parts are then of no use.
     """
     if setup.loss is None:
         entry = _validate(setup, val_view, epoch=0, loss=None)
@@ -113,7 +114,10 @@ class _Training:
     def run(self) -> Trained:
         """Train to the end."""
         if (kept := self.keeper.resume()) is not None:
-            self._restore(kept)
+            try:
+                self._restore(kept)
+            except Exception as error:  # whatever a component raises about its own state
+                raise CannotResume(f"{type(error).__name__}: {error}") from error
         training, going = self.setup.training, True
         while going and self.position.epoch <= training.max_epochs:
             mean_loss, epoch = self._epoch(), self.position.epoch

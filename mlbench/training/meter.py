@@ -38,9 +38,19 @@ class Meter:
         return {name: self._before[name] + value for name, value in zip(SECONDS, now, strict=True)}
 
     @property
+    def seconds(self) -> float:
+        """Wall seconds so far, of all attempts."""
+        return self.spent["seconds"]
+
+    @property
+    def peak_memory(self) -> int:
+        """Peak resident memory of the process in bytes: since the start on Linux, of its whole life elsewhere."""
+        return peak_memory()
+
+    @property
     def cost(self) -> dict[str, float]:
-        """Seconds, and peak memory in bytes: resident, since the start on Linux and of the whole process elsewhere."""
-        memory = {"peak_memory": float(peak_memory())}
+        """Seconds, and peak memory of the process and of the device in bytes."""
+        memory = {"peak_memory": float(self.peak_memory)}
         if self._cuda:
             memory["peak_device_memory"] = float(torch.cuda.max_memory_allocated(self._device))
         return self.spent | memory

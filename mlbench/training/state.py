@@ -63,8 +63,8 @@ def restore(module: nn.Module | None, kept: dict[str, Any]) -> None:
 
 def random_state(device: str) -> dict[str, Any]:
     """The state of the global generators."""
-    name, keys, *rest = np.random.get_state()  # type: ignore[misc]
-    found = {"torch": torch.get_rng_state(), "numpy": (name, keys.tolist(), *rest), "python": random.getstate()}
+    name, keys, *rest = np.random.get_state(legacy=True)
+    found = {"torch": torch.get_rng_state(), "numpy": (name, np.asarray(keys).tolist(), *rest), "python": random.getstate()}
     return found | ({"cuda": torch.cuda.get_rng_state(device)} if torch.device(device).type == "cuda" else {})
 
 

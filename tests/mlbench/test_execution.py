@@ -205,7 +205,7 @@ def test_plain_lines_say_how_far_it_is(tiny, tmp_path, capsys):
     mlbench.run(tiny(), store=tmp_path / "store", watch=Lines())
     lines = capsys.readouterr().err.splitlines()
     assert lines[0] == "mlbench: 6 jobs, 0 already done"
-    assert lines[-1].startswith("mlbench: 6/6 jobs, 0 failed, 0 min 00 s left; last: Untrained/")
+    assert lines[-1].startswith("mlbench: 6/6 jobs: 6 done, 0 cached, 0 failed, 0 running; 0 min 00 s left, ")
 
 
 class Listener(Watch):
@@ -359,7 +359,7 @@ def test_a_run_that_is_still_going_on_elsewhere_is_not_disturbed(tiny, finished,
     class Other(Watch):
         """Commits all of it when the first job has started."""
 
-        def started(self, job):
+        def started(self, job, run):
             for folder in hidden.iterdir():
                 if not (store / "runs" / folder.name).exists():
                     folder.rename(store / "runs" / folder.name)

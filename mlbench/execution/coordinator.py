@@ -32,8 +32,14 @@ _PAUSE = 0.25
 
 @dataclass
 class Summary:
-    """How a plan went: keys of the jobs that were done now, that were there before, that have no result, and that are
-    left for another time."""
+    """How a plan went.
+
+    Attributes:
+        done: Keys of the jobs that were done now.
+        cached: Keys of those that were done before.
+        failed: Those that have no result, and why.
+        left: Keys of those that nobody got to, since the run was stopped.
+    """
 
     done: list[str] = field(default_factory=list)
     cached: list[str] = field(default_factory=list)
@@ -101,7 +107,7 @@ class _Coordinator:
         while True:
             if not self.control.draining:
                 self._fill(pool)
-            if not self.running and (self.control.draining or not self.elsewhere and not self.frontier):
+            if not self.running and (self.control.draining or (not self.elsewhere and not self.frontier)):
                 return
             for key in [key for key in self.running if key not in asked and self.control.stops(key)]:
                 asked.add(key)

@@ -2,8 +2,8 @@
 
 Every run gets a process of its own. Where that is safe the process that has imported everything and opened the dataset
 copies itself for each job (`fork`): nothing is imported or opened twice. It never computes itself, so that it has no
-threads that a copy would miss. Elsewhere (CUDA, macOS, Windows) it does one job itself and ends, and the coordinator has
-the next one start meanwhile.
+threads that a copy would miss. Elsewhere (CUDA, macOS, Windows) it does one job itself and ends, and the coordinator
+has the next one start meanwhile.
 """
 
 import json

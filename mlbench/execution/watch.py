@@ -71,7 +71,9 @@ class Watch:
     def state(self) -> str:
         """How far it is, in a line."""
         counts = f"{self.done} done, {self.cached} cached, {self.failures} failed, {len(self.running)} running"
-        return f"{self.closed}/{self.total} jobs: {counts}; {in_time(self.seconds_left)} left, {in_time(self.cost)} spent"
+        return (
+            f"{self.closed}/{self.total} jobs: {counts}; {in_time(self.seconds_left)} left, {in_time(self.cost)} spent"
+        )
 
     @property
     def seconds_left(self) -> float | None:

@@ -103,6 +103,8 @@ class Worker:
                 if request.get(part):
                     from_identity(kind, request[part], part)
             from_identity("models", request["model"]["trunk"], "model.trunk")
+            provenance_of(request)
+            environment()
 
     def run(self, request: Mapping[str, Any], hearing: Hearing) -> Record:
         """Do the job and commit its record; an error inside the job becomes a record too.
@@ -205,7 +207,7 @@ class Worker:
         return model.to(self.context.device)
 
     def _classes(self, request: Mapping[str, Any]) -> tuple[tuple[int, ...], ...]:
-        """The classes that a job sees: of a test those of the test, of a training those to learn from and to select on."""
+        """The classes that a job sees: those of the test, or those to learn from and those to select on."""
         splits = self._splits(request)
         if request["task"] == "test":
             return (splits.test,)

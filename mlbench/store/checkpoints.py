@@ -1,7 +1,7 @@
 """Checkpoints on disk: whole, of this run and of these versions, or set aside.
 
-A file is one line of JSON that says whose it is, with the SHA-256 of the rest; the rest is plain data and tensors, which
-are read without executing anything.
+A file is one line of JSON that says whose it is, with the SHA-256 of the rest; the rest is plain data and tensors, and
+reading it executes nothing.
 """
 
 import hashlib

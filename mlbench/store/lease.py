@@ -35,7 +35,12 @@ class Lease:
     def __init__(self, path: Path, descriptor: int, about: Mapping[str, Any]) -> None:
         self._path = path
         self._descriptor = descriptor
-        self._about: dict[str, Any] = {"owner": uuid.uuid4().hex, "machine": _machine(), "node": platform.node(), "pid": os.getpid()}
+        self._about: dict[str, Any] = {
+            "owner": uuid.uuid4().hex,
+            "machine": _machine(),
+            "node": platform.node(),
+            "pid": os.getpid(),
+        }
         self._about |= about
         self._beats = 0
         self._write()

@@ -89,7 +89,7 @@ class Record(BaseModel):
 
     @property
     def why(self) -> str:
-        """Why there is no result, in a word: ``diverged``, ``collapsed``, ``memory``, ...; of old records ``failed``."""
+        """Why there is no result, in a word: ``diverged``, ``memory``, ...; of old records ``failed``."""
         return self.reason or self.outcome
 
     def to_json(self) -> str:
@@ -121,10 +121,9 @@ class Record(BaseModel):
             raise StoreError(f"{source}: does not match its checksum; it was changed after it was written")
         return record
 
-    def agrees(self, other: "Record") -> bool:
-        """Whether two records of one run say the same; cost and environment, which no two runs share, left out."""
-        skipped = {"format", "cost", "environment", "provenance", "files"}
-        return self.model_dump(exclude=skipped) == other.model_dump(exclude=skipped)
+    def what_it_says(self) -> dict[str, Any]:
+        """What two records of one run must agree on: all but cost and circumstances, which no two runs share."""
+        return self.model_dump(mode="json", exclude={"format", "reason", "files", "cost", "environment", "provenance"})
 
 
 def _taken_out(content: Any) -> str | None:

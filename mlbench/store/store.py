@@ -245,10 +245,11 @@ def _is_foreign(path: Path) -> bool:
 
 def _add(found: dict[str, tuple[Record, str]], record: Record, place: str) -> None:
     first, where = found.setdefault(record.run, (record, place))
-    if not first.agrees(record):
-        change = difference(first.model_dump(mode="json"), record.model_dump(mode="json"))
+    if first.what_it_says() != record.what_it_says():
+        change = difference(first.what_it_says(), record.what_it_says())
         raise StoreError(
-            f"{where} and {place} disagree about one run ({change}); find out which of them is right and move the other away"
+            f"{where} and {place} disagree about one run ({change}); "
+            f"find out which of them is right and move the other one away"
         )
 
 

@@ -14,8 +14,8 @@ from mlbench.api.sampler import GroupedBatch, Indices, RefreshedSampler, Sampler
 class Batches:
     """A sampler's stream of batches that knows how far it is.
 
-    A stream may have ``state_dict`` and ``load_state_dict`` of its own. One that has not is a pure function of its seed,
-    and as many batches are drawn again as were drawn before; unless the sampler follows the model.
+    A stream may have ``state_dict`` and ``load_state_dict`` of its own. One that has not is a pure function of its
+    seed, and as many batches are drawn again as were drawn before; unless the sampler follows the model.
     """
 
     def __init__(self, sampler: Sampler, stream: Iterator[Indices | GroupedBatch]) -> None:
@@ -64,7 +64,11 @@ def restore(module: nn.Module | None, kept: dict[str, Any]) -> None:
 def random_state(device: str) -> dict[str, Any]:
     """The state of the global generators."""
     name, keys, *rest = np.random.get_state(legacy=True)
-    found = {"torch": torch.get_rng_state(), "numpy": (name, np.asarray(keys).tolist(), *rest), "python": random.getstate()}
+    found = {
+        "torch": torch.get_rng_state(),
+        "numpy": (name, np.asarray(keys).tolist(), *rest),
+        "python": random.getstate(),
+    }
     return found | ({"cuda": torch.cuda.get_rng_state(device)} if torch.device(device).type == "cuda" else {})
 
 

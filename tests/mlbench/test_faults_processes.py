@@ -4,7 +4,7 @@ import json
 import threading
 
 import pytest
-from faulty import accident, said, setup, small
+from accidents import accident, said, setup, small
 
 import mlbench
 from mlbench.store import Store

@@ -4,7 +4,7 @@ import random
 
 import pytest
 import torch
-from faulty import small
+from accidents import small
 
 from mlbench.data.images import ImageStore
 from mlbench.execution import open_study

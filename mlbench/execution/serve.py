@@ -30,6 +30,7 @@ def serve() -> None:
     out = os.fdopen(os.dup(1), "w", encoding="utf-8")
     os.dup2(2, 1)  # whatever is printed between the jobs goes to standard error, not into the conversation
     torch.set_num_threads(1)
+    _import_all()
     threads = _threads()
     ears = _Ears(0)
     try:
@@ -44,6 +45,13 @@ def serve() -> None:
         _serve_by_forking(worker, ears, out, threads)
     elif (message := ears.wait()) is not None:
         sys.exit(_do(worker, message, out, 0))
+
+
+def _import_all() -> None:
+    """Have torch import what it puts off until the first step of an optimiser: seconds, which every copy would spend."""
+    parameter = torch.nn.Parameter(torch.zeros(1))
+    parameter.grad = torch.zeros(1)
+    torch.optim.SGD([parameter]).step()
 
 
 @dataclass

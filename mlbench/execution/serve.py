@@ -48,7 +48,7 @@ def serve() -> None:
 
 
 def _import_all() -> None:
-    """Have torch import what it puts off until the first step of an optimiser: seconds, which every copy would spend."""
+    """Have torch import what it puts off until the first step of an optimiser: every copy would spend seconds on it."""
     parameter = torch.nn.Parameter(torch.zeros(1))
     parameter.grad = torch.zeros(1)
     torch.optim.SGD([parameter]).step()

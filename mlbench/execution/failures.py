@@ -10,6 +10,8 @@ import torch
 STOPPED = 75
 #: Reasons that another attempt may not meet again.
 WORTH_RETRYING = frozenset({"memory", "killed", "crash"})
+#: Lines of its log that the record of a process that died keeps.
+_LAST = 25
 _TIMEOUT = re.compile(r"^Timeout \(.*\)!$", re.MULTILINE)
 _NO_MEMORY = re.compile(r"can't allocate memory|out of memory|not enough memory", re.IGNORECASE)
 
@@ -35,6 +37,7 @@ def how_it_died(code: int, said: str) -> tuple[str, str]:
     """
     if code == 1 and (found := _TIMEOUT.search(said)):
         return "timeout", f"it took longer than runtime.timeout\n{said[found.start() :]}"
+    said = "\n".join(said.splitlines()[-_LAST:])
     if code == -9:
         hint = "signal 9 is what the system sends when memory runs out"
         return "killed", f"the worker process died (signal 9); {hint}\n{said}".rstrip()

@@ -12,7 +12,7 @@ from mlbench.store.atomic import explained
 from mlbench.store.quarantine import made
 
 _BEGIN = "=== "
-_TAIL = 25
+_TAIL = 200
 
 
 class Log:

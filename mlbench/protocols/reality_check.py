@@ -6,7 +6,6 @@ The winning trial is not among the reproductions, so its luck does not count.
 """
 
 from collections.abc import Mapping
-from functools import cached_property
 from typing import Any, ClassVar
 
 from mlbench.api.errors import ConfigError
@@ -34,13 +33,13 @@ class RealityCheck:
         """Check that trunk and methods can be built and that the dataset has classes enough.
 
         Raises:
-            ConfigError: If the trunk does not fit the items, or a method or the evaluation names an unknown component,
-                argument or search path.
+            ConfigError: If the trunk does not fit the items or its weights are not there, or a method or the evaluation
+                names an unknown component, argument or search path.
             DataError: If there are too few classes for the folds.
         """
         self.recipe = recipe
         self._proposed: dict[tuple[str, int, tuple[float, ...]], dict[str, Value]] = {}
-        recipe.trunk()
+        self._model = identity_of(recipe.benchmark.model) | {"trunk": recipe.trunk().identity()}
         recipe.check_transforms()
         self.splits: ClassSplits = mlrc_splits(recipe.dataset.classes, recipe.benchmark.folds)
         for index, method in enumerate(recipe.benchmark.methods):
@@ -103,10 +102,6 @@ class RealityCheck:
     def _evaluation(self, job: Job) -> dict[str, Any]:
         """What the job measures: no training depends on what else is reported of a test."""
         return {name: value for name, value in self._reported.items() if name != "metrics" or job.role == "test"}
-
-    @cached_property
-    def _model(self) -> dict[str, Any]:
-        return identity_of(self.recipe.benchmark.model) | {"trunk": self.recipe.trunk().identity()}
 
     def _test(self, job: Job, outcomes: Mapping[str, Outcome]) -> dict[str, Any] | None:
         if any(outcomes[key].score is None for key in job.after):

@@ -83,7 +83,7 @@ def test_the_plan_has_every_job_once():
 
 
 def test_the_papers_size():
-    benchmark = load_benchmark("reality-check")
+    benchmark = load_benchmark("reality-check", ["model.trunk.weights=none"])
     plan = RealityCheck(Recipe(benchmark, DatasetFacts("mlbench/folder", 1, "c", 200, 11_788))).plan()
     # "14 algorithms x 50 steps x 4 folds", then 10 reproductions of 4 folds and a test of each, the baseline's too.
     assert len(plan) == 14 * 50 * 4 + 15 * 10 * (4 + 1)

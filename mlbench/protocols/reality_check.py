@@ -11,6 +11,7 @@ from typing import Any, ClassVar
 from mlbench.api.errors import ConfigError
 from mlbench.api.info import ComponentInfo
 from mlbench.api.space import Value
+from mlbench.data.batches import batches_of
 from mlbench.data.samplers import MPerClass
 from mlbench.data.splits import ClassSplits, mlrc_splits
 from mlbench.protocols.job import Job, Outcome, Plan, Role
@@ -49,12 +50,14 @@ class RealityCheck:
     def _check_batches(self, method: Method, where: str) -> None:
         if method.loss is None:
             return
-        classes = range(min(len(fold.train) for fold in self.splits.folds))
+        above = self.recipe.dataset.superclasses
         batch_size = method.batch_size or self.recipe.benchmark.training.batch_size
         sampler = resolve_method(method, where)["sampler"]
         try:
             built = sampler.build(batch_size=batch_size) if sampler else MPerClass(batch_size, method.samples_per_class)
-            built.batches(classes, seed=0)
+            for fold in self.splits.folds:
+                superclasses = None if above is None else [above[index] for index in fold.train]
+                batches_of(built, range(len(fold.train)), 0, superclasses)
         except ConfigError as error:
             raise ConfigError(f"{where} ({method.name}): {error}") from None
 

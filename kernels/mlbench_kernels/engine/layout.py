@@ -48,8 +48,10 @@ class Layout:
         x, y, a, b = problem.factors(dtype)
         if not self.sorted:
             return x, y, a, b
-        x, a = (part.index_select(0, self.index) for part in (x, a))
         y, b = (part.index_select(0, self.reference_index) for part in (y, b))
+        if problem.square:
+            return y * problem.factor, y, b, b
+        x, a = (part.index_select(0, self.index) for part in (x, a))
         return x, y, a, b
 
     def codes(self, problem: Problem) -> tuple[Tensor, Tensor]:

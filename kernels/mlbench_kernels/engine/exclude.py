@@ -51,7 +51,7 @@ class Excluder:
         self.row, self.column = row % self.height, self.problem.reference_order.index.index_select(0, position)
 
     def punch(self, distance: Tensor, columns: slice) -> None:
-        """Overwrite what does not belong to the pool in the tile `distance` `[B, C]`, and the number behind the tile."""
+        """Overwrite what does not belong to the pool in the tile `distance` `[B, C]`, and the number behind it."""
         problem, rows = self.problem, self.rows
         if self.rule.pool == "others":
             if problem.square and rows.start == columns.start:

@@ -156,8 +156,8 @@ class Problem:
     def _norms(self) -> tuple[Tensor, Tensor]:
         """Of anchors and references, float64 `[N]` and `[M]`."""
         sides = (self.references,) if self.square else (self.anchors, self.references)
-        parts = ([torch.linalg.vector_norm(part.double(), dim=1) for part in side.split(self._exact_rows)] for side in sides)
-        norms = [torch.cat(part) for part in parts]
+        parts = [side.split(self._exact_rows) for side in sides]
+        norms = [torch.cat([torch.linalg.vector_norm(rows.double(), dim=1) for rows in side]) for side in parts]
         return norms[0], norms[-1]
 
 

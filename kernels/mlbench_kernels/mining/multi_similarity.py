@@ -43,10 +43,11 @@ def multi_similarity_op(search: Search, epsilon: float) -> tuple[Tensor, Tensor,
     (farthest,) = search.run(Extreme("positives", farthest=True))
     # NaN, where there is no opposite pair, makes no pair hard.
     limit = problem.distances(farthest) + epsilon
-    nearest, *negatives = negatives_below(problem, limit, "reference" if search.backend == "reference" else "blocked")
+    backend = "reference" if search.backend == "reference" else "blocked"
+    nearest, negative_anchor, negative = negatives_below(problem, limit, backend)
     anchor, positive, _ = positive_pairs(problem)
     hard = problem.pair_distances(anchor, positive) > problem.distances(nearest)[anchor] - epsilon
-    return anchor[hard], positive[hard], *negatives
+    return anchor[hard], positive[hard], negative_anchor, negative
 
 
 @fake("multi_similarity")

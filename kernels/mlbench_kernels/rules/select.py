@@ -37,7 +37,7 @@ class Runs:
         return self._start(run).add_(near.argmax(dim=1) if self.largest else near.argmin(dim=1))
 
     def up_to(self, gate: Tensor) -> tuple[Tensor, Tensor]:
-        """Row and column of every value up to its row's gate `[B]`; in a row they ascend. Only runs with one are read."""
+        """Row and column of every value up to its row's gate `[B]`, ascending in each row; reads only runs with one."""
         if self.best.is_contiguous():
             row, run = (self.best <= gate[:, None]).nonzero().unbind(dim=1)
         else:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from inspect import signature
 from typing import Any
 
 import torch
@@ -17,7 +18,7 @@ from . import batch_hard, multi_similarity
 Pairs = tuple[Tensor, Tensor, Tensor, Tensor]
 Triplets = tuple[Tensor, Tensor, Tensor]
 
-_MARGIN = 0.05  # of cosine distances: some hundred triplets for each anchor, which are all listed
+_MARGIN = 0.05  # of Euclidean distances of unit rows
 
 
 def judge_easy_hard(batch: Batch) -> Judge:
@@ -37,10 +38,11 @@ def judge_triplets(batch: Batch) -> Judge:
     def verdict(triplets: Triplets, precision: str) -> Verdict:
         count = len(batch.labels)
         found = ((triplets[0] * count + triplets[1]) * count + triplets[2]).sort().values
-        differ, of, excess, expected = 0, 0, 0.0, []
+        differ, of, known, excess = 0, 0, 0, 0.0
         for block in blocks(batch):
             anchor, positive = block.positive.nonzero().unbind(dim=1)
-            gap = block.distance[anchor] - block.distance[anchor, positive, None]
+            distance = (2 * block.distance).clamp_min(0).sqrt()
+            gap = distance[anchor] - distance[anchor, positive, None]
             # Of each triplet, how far it is inside; negative outside, and for what is no negative.
             inside = torch.minimum(gap, _MARGIN - gap).masked_fill_(block.same[anchor], -torch.inf)
             pair = ((anchor + block.rows.start) * count + positive)[:, None] * count
@@ -49,8 +51,8 @@ def judge_triplets(batch: Batch) -> Judge:
             wrong = given != (inside > 0)
             differ, of = differ + int(wrong.sum()), of + int((inside > 0).sum())
             excess = max(excess, float(inside[wrong].abs().max()) if wrong.any() else 0.0)
-            expected.append(int(given.sum()))
-        if sum(expected) != len(found):  # some are no triplets at all, or come twice
+            known += int(given.sum())
+        if known != len(found):  # some are no triplets at all, or come twice
             excess = torch.inf
         # Both distances have an error each.
         return Verdict(differ, of, excess, 2 * pick_bound(precision, batch.embeddings.shape[1]))
@@ -62,7 +64,9 @@ def _ours(name: str, answer: Answer, **options: Any) -> Provider:
     def prepare(batch: Batch, setting: Setting) -> Call:
         from ... import miners
 
-        miner = getattr(miners, name)(**setting._asdict(), **options)
+        kind = getattr(miners, name)
+        known = signature(kind).parameters  # one of them has a single backend
+        miner = kind(**{key: value for key, value in setting._asdict().items() if key in known}, **options)
         return lambda: miner(*batch)
 
     return Provider(OURS, prepare, answer)

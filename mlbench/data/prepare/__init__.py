@@ -1,1 +1,1 @@
-"""Datasets brought onto this machine: fetched or taken as they lie, checked, unpacked, and only then called prepared."""
+"""Datasets brought onto this machine: fetched or taken as they lie, checked, unpacked, then called prepared."""

@@ -1,0 +1,88 @@
+"""Annotation files in plain text: rows of fields between spaces."""
+
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+from mlbench.api.errors import DataError
+
+
+def read_table(path: Path, /, *, skip: int = 0, comment: str = "#", **columns: Callable[[str], Any]) -> list[tuple[Any, ...]]:
+    """The rows of a text file whose fields are separated by white space; empty lines are passed over.
+
+    Args:
+        path: The file.
+        skip: Lines of head to pass over.
+        comment: What a line begins with that is no row.
+        columns: Name of every column, for messages, and what makes its value of a field; a ``ValueError`` of it is
+            reported with the line.
+
+    Returns:
+        A tuple of values per row.
+
+    Raises:
+        DataError: If the file is missing, is no UTF-8, holds no rows, or a row does not have these columns; names file
+            and line.
+    """
+    rows = []
+    for number, line in _lines(path):
+        fields = line.split()
+        if number <= skip or not fields or line.startswith(comment):
+            continue
+        try:
+            rows.append(tuple(read(field) for read, field in zip(columns.values(), fields, strict=True)))
+        except ValueError:
+            expected = ", ".join(name.replace("_", " ") for name in columns)
+            raise DataError(f"{path}:{number}: expected {expected}; got {line.strip()[:80]!r}; is the file whole?") from None
+    if not rows:
+        raise DataError(f"{path}: holds no rows; is the file whole?")
+    return rows
+
+
+class Keyed(dict[int, tuple[Any, ...]]):
+    """The rows of a table by their number; asking for one that is not there is a `DataError` that names the file."""
+
+    def __init__(self, path: Path, thing: str, rows: dict[int, tuple[Any, ...]]) -> None:
+        super().__init__(rows)
+        self._path = path
+        self._thing = thing
+
+    def __missing__(self, key: int) -> tuple[Any, ...]:
+        raise DataError(f"{self._path}: has no row for {self._thing} {key}; is the file whole?")
+
+
+def read_keyed(path: Path, thing: str, /, **columns: Callable[[str], Any]) -> Keyed:
+    """A table whose first column numbers a ``thing``; see `read_table`."""
+    rows = read_table(path, number=int, **columns)
+    return Keyed(path, thing, {number: tuple(values) for number, *values in rows})
+
+
+def _lines(path: Path) -> Iterator[tuple[int, str]]:
+    for number, line in enumerate(read_bytes(path).splitlines(), start=1):
+        try:
+            yield number, line.decode("utf-8-sig" if number == 1 else "utf-8")
+        except UnicodeDecodeError:
+            raise DataError(f"{path}:{number}: is not UTF-8: {line[:80]!r}; save the file as UTF-8") from None
+
+
+def read_bytes(path: Path) -> bytes:
+    """A whole annotation file.
+
+    Raises:
+        DataError: If it cannot be read.
+    """
+    try:
+        return path.read_bytes()
+    except OSError as error:
+        raise DataError(f"{path}: cannot be read: {error.strerror or error}") from None
+
+
+def one_of(*allowed: str) -> Callable[[str], str]:
+    """A column that knows these values only."""
+
+    def read(field: str) -> str:
+        if field not in allowed:
+            raise ValueError(field)
+        return field
+
+    return read

@@ -38,10 +38,9 @@ def rereading() -> Iterator[None]:
 def content_hash(parts: Sequence[Part], files: Sequence[tuple[str, Path]]) -> str:
     """SHA-256 (hex) over ``parts`` and the name and bytes of every file; see `mlbench.api.digest`.
 
-    The result is remembered in the cache folder under the fingerprint of the files: path, size and the times (ns) of the
-    last change of content and of metadata. While no fingerprint changes, no file is read. A change that keeps all four
-    (a failing disk, a clock set back) goes unnoticed here: `rereading`, which ``mlbench datasets verify`` uses, reads
-    the bytes again.
+    The result is remembered in the cache folder under the fingerprint of the files: path, size and the times (ns) of
+    the last change of content and of metadata. While no fingerprint changes, no file is read. A change that keeps all
+    four (a failing disk, a clock set back) goes unnoticed here; within `rereading` the bytes are read again.
 
     Args:
         parts: What else counts.

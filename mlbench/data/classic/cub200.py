@@ -28,7 +28,7 @@ class Cub200(BoxedFolder):
         Archive(
             name="CUB_200_2011.tgz",
             url="https://data.caltech.edu/records/65de6-vp158/files/CUB_200_2011.tgz",
-            checksum="md5:97eceeb196236b17998738112f37df78",
+            checksum="sha256:0c685df5597a8b24909f6a7c9db6d11e008733779a671760afef78feb49bf081",
         ),
     )
     expected: ClassVar[Counts | None] = Counts(classes=200, items=11_788)
@@ -47,11 +47,12 @@ class Cub200(BoxedFolder):
     )
 
     def _entries(self) -> Sequence[Entry]:
-        names = read_keyed(self.folder / "classes.txt", "class", class_name=str)
-        files = read_keyed(self.folder / "images.txt", "image", image_name=str)
-        labels = read_keyed(self.folder / "image_class_labels.txt", "image", class_number=int)
-        training = read_keyed(self.folder / "train_test_split.txt", "image", is_training_image=one_of("0", "1"))
-        boxes = read_keyed(self.folder / "bounding_boxes.txt", "image", x=float, y=float, width=float, height=float)
+        root, corners = self.folder, dict.fromkeys(("x", "y", "width", "height"), float)
+        names = read_keyed(root / "classes.txt", "class", {"name": str})
+        files = read_keyed(root / "images.txt", "image", {"path": str})
+        labels = read_keyed(root / "image_class_labels.txt", "image", {"class number": int})
+        training = read_keyed(root / "train_test_split.txt", "image", {"is training image (0 or 1)": one_of("0", "1")})
+        boxes = read_keyed(root / "bounding_boxes.txt", "image", corners)
         return [
             Entry(
                 id=files[number][0],

@@ -48,7 +48,7 @@ def item_table(entries: Sequence[Entry]) -> ItemTable:
     firsts: dict[int | str, Entry] = {}
     for entry in entries:
         firsts.setdefault(entry.order, entry)
-    orders = sorted(firsts)  # type: ignore[type-var]  # all numbers or all texts
+    orders = sorted(firsts)
     label = {order: index for index, order in enumerate(orders)}
     above = sorted({entry.superclass for entry in firsts.values()} - {""})
     boxes = [entry.box for entry in entries if entry.box is not None]

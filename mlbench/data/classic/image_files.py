@@ -10,7 +10,6 @@ import numpy as np
 import numpy.typing as npt
 
 from mlbench.api.dataset import Dataset, ItemTable
-from mlbench.api.errors import DataError
 from mlbench.data.classic.entries import Entry, item_table
 from mlbench.data.classic.layout import Layout, find_folder
 from mlbench.data.content import Part, content_hash, table_parts

@@ -27,34 +27,28 @@ def find_folder(id: str, folder: Path, top: str, layouts: Sequence[Layout]) -> P
     for candidate in (folder, folder / top):
         if any(not _missing(candidate, layout) for layout in layouts):
             return candidate
+    raise DataError(_explained(id, folder / top if (folder / top).is_dir() else folder, layouts))
+
+
+def _explained(id: str, folder: Path, layouts: Sequence[Layout]) -> str:
+    missing = min((_missing(folder, layout) for layout in layouts), key=len)
     inside = sorted(entry.name for entry in folder.iterdir() if not entry.name.startswith("."))
-    deeper = [name for name in inside if any(not _missing(folder / name, layout) for layout in layouts)]
-    nearest = folder / top if top in inside else folder
-    missing = min((_missing(nearest, layout) for layout in layouts), key=len)
-    remedy = f"set `path` to {folder / deeper[0]}" if deeper else "set `path` to the folder that the archives unpack into"
-    raise DataError(
-        f"{id}: {nearest} lacks {', '.join(missing)}; it has {_listed(sorted(_names(nearest)))}; {remedy}"
-    )
+    near = [*(folder / name for name in inside), folder.parent]
+    better = next((place for place in near if any(not _missing(place, layout) for layout in layouts)), None)
+    remedy = f"set `path` to {better or 'the folder that the archives unpack into'}"
+    return f"{id}: {folder} lacks {', '.join(missing)}; it has {_listed(inside)}; {remedy}"
 
 
-def first_existing(folder: Path, *names: str) -> Path | None:
-    """The first of ``names`` that is in ``folder``."""
-    return next((folder / name for name in names if (folder / name).exists()), None)
+def first_existing(folder: Path, *names: str) -> Path:
+    """The first of ``names`` that is in ``folder``; where none is, the first of all."""
+    return next((folder / name for name in names if (folder / name).exists()), folder / names[0])
 
 
 def _missing(folder: Path, layout: Layout) -> list[str]:
     return [name for name in layout if not (folder / name).exists()]
 
 
-def _names(folder: Path) -> list[str]:
-    return [entry.name for entry in folder.iterdir() if not entry.name.startswith(".")]
-
-
 def _listed(names: list[str]) -> str:
-    shown = ", ".join(map(ascii_name, names[:_SHOWN]))
+    # A name that is no UTF-8 is shown by its bytes: the message must print anywhere.
+    shown = ", ".join(names[:_SHOWN]).encode("utf-8", "backslashreplace").decode()
     return f"{shown} and {len(names) - _SHOWN} more" if len(names) > _SHOWN else shown or "nothing"
-
-
-def ascii_name(name: str) -> str:
-    """A file name as it can be printed anywhere, whatever its bytes."""
-    return name.encode("utf-8", "backslashreplace").decode()

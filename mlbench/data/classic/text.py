@@ -1,21 +1,22 @@
 """Annotation files in plain text: rows of fields between spaces."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeAlias
 
 from mlbench.api.errors import DataError
 
+Columns: TypeAlias = Mapping[str, Callable[[str], Any]]
 
-def read_table(path: Path, /, *, skip: int = 0, comment: str = "#", **columns: Callable[[str], Any]) -> list[tuple[Any, ...]]:
-    """The rows of a text file whose fields are separated by white space; empty lines are passed over.
+
+def read_table(path: Path, columns: Columns, *, skip: int = 0) -> list[tuple[Any, ...]]:
+    """The rows of a text file whose fields are separated by white space; empty lines and comments (#) are passed over.
 
     Args:
         path: The file.
-        skip: Lines of head to pass over.
-        comment: What a line begins with that is no row.
         columns: Name of every column, for messages, and what makes its value of a field; a ``ValueError`` of it is
             reported with the line.
+        skip: Lines of head to pass over.
 
     Returns:
         A tuple of values per row.
@@ -27,13 +28,13 @@ def read_table(path: Path, /, *, skip: int = 0, comment: str = "#", **columns: C
     rows = []
     for number, line in _lines(path):
         fields = line.split()
-        if number <= skip or not fields or line.startswith(comment):
+        if number <= skip or not fields or line.startswith("#"):
             continue
         try:
             rows.append(tuple(read(field) for read, field in zip(columns.values(), fields, strict=True)))
         except ValueError:
-            expected = ", ".join(name.replace("_", " ") for name in columns)
-            raise DataError(f"{path}:{number}: expected {expected}; got {line.strip()[:80]!r}; is the file whole?") from None
+            what = f"expected {', '.join(columns)}; got {line.strip()[:80]!r}"
+            raise DataError(f"{path}:{number}: {what}; is the file whole?") from None
     if not rows:
         raise DataError(f"{path}: holds no rows; is the file whole?")
     return rows
@@ -51,9 +52,9 @@ class Keyed(dict[int, tuple[Any, ...]]):
         raise DataError(f"{self._path}: has no row for {self._thing} {key}; is the file whole?")
 
 
-def read_keyed(path: Path, thing: str, /, **columns: Callable[[str], Any]) -> Keyed:
+def read_keyed(path: Path, thing: str, columns: Columns) -> Keyed:
     """A table whose first column numbers a ``thing``; see `read_table`."""
-    rows = read_table(path, number=int, **columns)
+    rows = read_table(path, {f"{thing} number": int, **columns})
     return Keyed(path, thing, {number: tuple(values) for number, *values in rows})
 
 

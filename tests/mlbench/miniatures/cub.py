@@ -14,7 +14,9 @@ def write_cub(parent: Path, classes: int = 16, per_class: int = 4, size: tuple[i
     for training in the owner's split. Every box leaves out the left and the upper two pixels and the last of each side.
     """
     root = parent / "CUB_200_2011"
-    names = [f"{label + 1:03d}.{NAMES[label] if label < len(NAMES) else f'Bird_{label + 1}'}" for label in range(classes)]
+    names = [
+        f"{label + 1:03d}.{NAMES[label] if label < len(NAMES) else f'Bird_{label + 1}'}" for label in range(classes)
+    ]
     files = [(label, sample) for label in range(classes) for sample in range(per_class)]
     paths = [f"{names[label]}/{names[label][4:]}_{sample + 1:04d}_{900 + sample}.jpg" for label, sample in files]
     for (label, sample), path in zip(files, paths, strict=True):

@@ -7,7 +7,7 @@ from mlbench.api.dataset import Archive, Counts
 from mlbench.api.info import ComponentInfo
 from mlbench.data.classic.entries import Entry
 from mlbench.data.classic.image_files import OwnerFolder
-from mlbench.data.classic.text import read_table
+from mlbench.data.classic.text import Columns, read_table
 
 
 class StanfordOnlineProducts(OwnerFolder):
@@ -40,7 +40,7 @@ class StanfordOnlineProducts(OwnerFolder):
         return [entry for split in ("train", "test") for entry in self._half(split)]
 
     def _half(self, split: str) -> list[Entry]:
-        columns = {"image id": int, "class id": int, "super class id": int, "path": _product}
+        columns: Columns = {"image id": int, "class id": int, "super class id": int, "path": _product}
         rows = read_table(self.folder / f"Ebay_{split}.txt", columns, skip=1)
         return [
             Entry(id=path, order=product, name=str(product), split=split, superclass=path.partition("_final/")[0])

@@ -25,6 +25,7 @@ from mlbench.data.classic.inshop import InShop
 from mlbench.data.classic.pet import OxfordPet
 from mlbench.data.classic.sop import StanfordOnlineProducts
 from mlbench.registry import load
+from mlbench.registry.entries import find
 
 #: Classes and items as the owners and the literature give them.
 PUBLISHED = {
@@ -51,7 +52,7 @@ def splits_of(items, label):
 
 @pytest.mark.parametrize("name", PUBLISHED)
 def test_the_complete_set_is_known(name):
-    cls = load("datasets", name)
+    cls = load(find("datasets", name))
     assert cls.expected == Counts(classes=PUBLISHED[name][0], items=PUBLISHED[name][1])
     assert cls.licence and cls.info.citation and cls.info.summary
     for archive in cls.archives:
@@ -237,7 +238,7 @@ def test_where_a_set_was_prepared_it_is_found_without_a_path(name, tmp_path, mon
     folder = tmp_path / name
     folder.mkdir()
     WRITERS[name](folder)
-    cls = load("datasets", name)
+    cls = load(find("datasets", name))
     (folder / ".mlbench-prepared.json").write_text("{}")
     monkeypatch.setenv("MLBENCH_DATA", str(tmp_path))
     assert len(cls().items) == len(cls(str(folder)).items) > 0

@@ -86,13 +86,13 @@ def _framed(parts: Sequence[Part], files: Sequence[tuple[str, Path]]) -> Iterato
 def _fingerprints(files: Sequence[tuple[str, Path]]) -> tuple[list[str], int]:
     """One text per file, and the time of the latest change to any."""
     found, missing, newest = [], [], 0
-    for _, path in files:
+    for name, path in files:
         try:
             status = os.stat(path)
         except (FileNotFoundError, NotADirectoryError):
             missing.append(path)
             continue
-        found.append(f"{path}\0{status.st_size}\0{status.st_mtime_ns}\0{status.st_ctime_ns}")
+        found.append(f"{name}\0{path}\0{status.st_size}\0{status.st_mtime_ns}\0{status.st_ctime_ns}")
         newest = max(newest, status.st_mtime_ns, status.st_ctime_ns)
     if missing:
         raise DataError(

@@ -93,6 +93,8 @@ class Csv(ImageFiles):
             self._fail(content.count(b"\n", 0, error.start) + 1, "is not UTF-8; save the file as UTF-8")
 
     def _check_header(self, header: list[str]) -> None:
+        if len(header) == 1 and (other := set(header[0]) & set(";\t|")):
+            self._fail(1, f"fields are separated by {min(other)!r}, not by commas; save the file with commas")
         for name in header:
             if name not in _COLUMNS:
                 near = difflib.get_close_matches(name, _COLUMNS, 1)

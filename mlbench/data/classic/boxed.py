@@ -44,7 +44,7 @@ class BoxedFolder(OwnerFolder):
         image = super().load(index)
         if not self._crop or self._boxed.boxes is None:
             return image
-        left, top, right, bottom = np.maximum(self._boxed.boxes[index], 0)
+        left, top, right, bottom = np.maximum(self._boxed.boxes[index], 0).tolist()
         cropped = image[top:bottom, left:right]
         if not cropped.size:
             height, width = image.shape[:2]

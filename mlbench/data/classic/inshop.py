@@ -11,7 +11,7 @@ from mlbench.api.info import ComponentInfo
 from mlbench.data.classic.entries import Box, Entry
 from mlbench.data.classic.image_files import OwnerFolder
 from mlbench.data.classic.layout import first_existing
-from mlbench.data.classic.text import one_of, read_table
+from mlbench.data.classic.text import one_of, read_counted
 
 _PARTITIONS = ("list_eval_partition.txt", "Eval/list_eval_partition.txt")
 _IMAGES = ("img", "Img/img")
@@ -51,7 +51,7 @@ class InShop(OwnerFolder):
     def _entries(self) -> Sequence[Entry]:
         listed = first_existing(self.folder, *_PARTITIONS)
         status = one_of("train", "query", "gallery")
-        rows = read_table(listed, {"image name": _image, "item id": str, "evaluation status": status}, skip=2)
+        rows = read_counted(listed, {"image name": _image, "item id": str, "evaluation status": status})
         return [
             Entry(
                 id=path,
@@ -85,7 +85,7 @@ class InShop(OwnerFolder):
         if not listed.exists():
             return None
         corners = dict.fromkeys(("x_1", "y_1", "x_2", "y_2"), int)
-        rows = read_table(listed, {"image name": _image, "clothes type": int, "pose type": int, **corners}, skip=2)
+        rows = read_counted(listed, {"image name": _image, "clothes type": int, "pose type": int, **corners})
         return {path: (left, top, right, bottom) for path, _, _, left, top, right, bottom in rows}
 
 

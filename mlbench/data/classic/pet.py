@@ -54,14 +54,22 @@ class OxfordPet(OwnerFolder):
         notes = self.folder / "annotations"
         split = {name: "train" for name, *_ in _rows(notes / "trainval.txt")}
         split |= {name: "test" for name, *_ in _rows(notes / "test.txt")}
-        entries = []
-        for name, number, species, _ in _rows(notes / "list.txt"):
-            if name not in split:
-                raise DataError(f"{notes}: {name} is in list.txt, but in neither trainval.txt nor test.txt")
-            breed = name.rpartition("_")[0]
-            above = _SPECIES[species]
-            entries.append(Entry(id=f"{name}.jpg", order=number, name=breed, split=split[name], superclass=above))
-        return entries
+        rows = _rows(notes / "list.txt")
+        if strays := split.keys() ^ {name for name, *_ in rows}:
+            raise DataError(
+                f"{notes}: {min(strays)} is either in list.txt or in one of trainval.txt and test.txt, not in both; "
+                "are the three files whole?"
+            )
+        return [
+            Entry(
+                id=f"{name}.jpg",
+                order=number,
+                name=name.rpartition("_")[0],
+                split=split[name],
+                superclass=_SPECIES[species],
+            )
+            for name, number, species, _ in rows
+        ]
 
 
 def _rows(path: Path) -> list[tuple[Any, ...]]:

@@ -1,9 +1,10 @@
 """Stanford Online Products."""
 
 from collections.abc import Sequence
-from typing import ClassVar
+from typing import Any, ClassVar
 
 from mlbench.api.dataset import Archive, Counts
+from mlbench.api.errors import DataError
 from mlbench.api.info import ComponentInfo
 from mlbench.data.classic.entries import Entry
 from mlbench.data.classic.image_files import OwnerFolder
@@ -34,18 +35,23 @@ class StanfordOnlineProducts(OwnerFolder):
     expected: ClassVar[Counts | None] = Counts(classes=22_634, items=120_053)
     id: ClassVar[str] = "sop"
     top: ClassVar[str] = "Stanford_Online_Products"
-    layouts: ClassVar[tuple[tuple[str, ...], ...]] = (("Ebay_train.txt", "Ebay_test.txt"),)
+    layouts: ClassVar[tuple[tuple[str, ...], ...]] = (("Ebay_train.txt", "Ebay_test.txt", "Ebay_info.txt"),)
 
     def _entries(self) -> Sequence[Entry]:
-        return [entry for split in ("train", "test") for entry in self._half(split)]
-
-    def _half(self, split: str) -> list[Entry]:
-        columns: Columns = {"image id": int, "class id": int, "super class id": int, "path": _product}
-        rows = read_table(self.folder / f"Ebay_{split}.txt", columns, skip=1)
+        rows = [(split, *row) for split in ("train", "test") for row in self._rows(split)]
+        if (count := len(self._rows("info"))) != len(rows):
+            raise DataError(
+                f"{self.folder}: Ebay_info.txt lists {count:,} images, Ebay_train.txt and Ebay_test.txt list "
+                f"{len(rows):,}; are the three files whole?"
+            )
         return [
             Entry(id=path, order=product, name=str(product), split=split, superclass=path.partition("_final/")[0])
-            for _, product, _, path in rows
+            for split, _, product, _, path in rows
         ]
+
+    def _rows(self, part: str) -> list[tuple[Any, ...]]:
+        columns: Columns = {"image id": int, "class id": int, "super class id": int, "path": _product}
+        return read_table(self.folder / f"Ebay_{part}.txt", columns, skip=1)
 
 
 def _product(field: str) -> str:

@@ -25,18 +25,18 @@ def read_table(path: Path, columns: Columns, *, skip: int = 0) -> list[tuple[Any
         DataError: If the file is missing, is no UTF-8, holds no rows, or a row does not have these columns; names file
             and line.
     """
-    rows = []
-    for number, line in _lines(path):
-        fields = line.split()
-        if number <= skip or not fields or line.startswith("#"):
-            continue
-        try:
-            rows.append(tuple(read(field) for read, field in zip(columns.values(), fields, strict=True)))
-        except ValueError:
-            what = f"expected {', '.join(columns)}; got {line.strip()[:80]!r}"
-            raise DataError(f"{path}:{number}: {what}; is the file whole?") from None
+    rows = [row for number, line in _lines(path) if number > skip and (row := _row(path, number, line, columns))]
     if not rows:
         raise DataError(f"{path}: holds no rows; is the file whole?")
+    return rows
+
+
+def read_counted(path: Path, columns: Columns) -> list[tuple[Any, ...]]:
+    """A table whose first line says how many rows follow the second, a head; see `read_table`."""
+    (count,) = next((_row(path, number, line, {"number of rows": int}) for number, line in _lines(path)), (0,))
+    rows = read_table(path, columns, skip=2)
+    if len(rows) != count:
+        raise DataError(f"{path}: holds {len(rows):,} rows, but its first line says {count:,}; is the file whole?")
     return rows
 
 
@@ -56,6 +56,18 @@ def read_keyed(path: Path, thing: str, columns: Columns) -> Keyed:
     """A table whose first column numbers a ``thing``; see `read_table`."""
     rows = read_table(path, {f"{thing} number": int, **columns})
     return Keyed(path, thing, {number: tuple(values) for number, *values in rows})
+
+
+def _row(path: Path, number: int, line: str, columns: Columns) -> tuple[Any, ...]:
+    """The values in a line; none if it is empty or a comment."""
+    fields = line.split()
+    if not fields or line.startswith("#"):
+        return ()
+    try:
+        return tuple(read(field) for read, field in zip(columns.values(), fields, strict=True))
+    except ValueError:
+        what = f"expected {', '.join(columns)}; got {' '.join(fields)[:120]!r}"
+        raise DataError(f"{path}:{number}: {what}; is the file whole?") from None
 
 
 def _lines(path: Path) -> Iterator[tuple[int, str]]:

@@ -92,7 +92,7 @@ def _fingerprints(files: Sequence[tuple[str, Path]]) -> tuple[list[str], int]:
         except (FileNotFoundError, NotADirectoryError):
             missing.append(path)
             continue
-        found.append(f"{name}\0{path}\0{status.st_size}\0{status.st_mtime_ns}\0{status.st_ctime_ns}")
+        found.append(f"{name}\0{os.path.abspath(path)}\0{status.st_size}\0{status.st_mtime_ns}\0{status.st_ctime_ns}")
         newest = max(newest, status.st_mtime_ns, status.st_ctime_ns)
     if missing:
         raise DataError(

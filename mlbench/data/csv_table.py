@@ -46,7 +46,7 @@ class Csv(ImageFiles):
     id: ClassVar[str] = "csv"
 
     def __init__(self, path: str) -> None:
-        self._table = Path(path).expanduser().absolute()
+        self._table = Path(path).expanduser()
 
     def _file(self, name: str) -> Path:
         return self._table.parent / name

@@ -5,6 +5,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from mlbench.api import digest
 from mlbench.api.errors import ConfigError, DataError
 from mlbench.data.digits import Digits
 from mlbench.data.folder import Folder
@@ -124,6 +125,8 @@ def test_a_file_name_that_is_no_text_is_refused(root: Path) -> None:
 
 def test_the_hash_covers_names_and_bytes_but_not_the_place(root: Path, tmp_path: Path) -> None:
     first = Folder(str(root)).content_hash
+    files = [root / "ants" / "1.png", root / "ants" / "2.png", root / "birds" / "1.png", root / "birds" / "2.png"]
+    assert first == digest(part for file in files for part in (file.relative_to(root).as_posix(), file.read_bytes()))
     assert first == Folder(str(shutil.copytree(root, tmp_path / "copy"))).content_hash
     save(plain((1, 2, 3)), root / "ants" / "1.png")
     changed = Folder(str(root)).content_hash

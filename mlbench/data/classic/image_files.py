@@ -87,7 +87,7 @@ class OwnerFolder(ImageFiles):
         Raises:
             DataError: If it is not there.
         """
-        return find_folder(self.id, dataset_folder(self.id, self._path).absolute(), self.top, self.layouts)
+        return find_folder(self.id, dataset_folder(self.id, self._path), self.top, self.layouts)
 
     def _file(self, name: str) -> Path:
         return self.folder / self.images / name

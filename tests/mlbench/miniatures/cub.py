@@ -7,17 +7,20 @@ from miniatures.pictures import picture, save, write
 NAMES = ("Black_footed_Albatross", "Laysan_Albatross", "Sooty_Albatross", "Groove_billed_Ani")
 
 
-def write_cub(parent: Path, classes: int = 16, per_class: int = 4, size: tuple[int, int] = (24, 20)) -> Path:
+def write_cub(
+    parent: Path, classes: int = 16, per_class: int = 4, size: tuple[int, int] = (24, 20), lone: tuple[int, ...] = ()
+) -> Path:
     """Write ``CUB_200_2011`` into ``parent``; its path.
 
     The second image of every class is grey, as a few of the owner's are. The first half of each class, rounded up, is
     for training in the owner's split. Every box leaves out the left and the upper two pixels and the last of each side.
+    Classes in ``lone`` (from 0) have their first image only.
     """
     root = parent / "CUB_200_2011"
     names = [
         f"{label + 1:03d}.{NAMES[label] if label < len(NAMES) else f'Bird_{label + 1}'}" for label in range(classes)
     ]
-    files = [(label, sample) for label in range(classes) for sample in range(per_class)]
+    files = [(label, sample) for label in range(classes) for sample in range(1 if label in lone else per_class)]
     paths = [f"{names[label]}/{names[label][4:]}_{sample + 1:04d}_{900 + sample}.jpg" for label, sample in files]
     for (label, sample), path in zip(files, paths, strict=True):
         save(picture(label, sample, size, "L" if sample == 1 else "RGB"), root / "images" / path, quality=95)

@@ -43,6 +43,7 @@ class Cars196(BoxedFolder):
         Archive(name="cars_annos.mat", checksum="md5:b407c6086d669747186bd1d764ff9dbc"),
     )
     expected: ClassVar[Counts | None] = Counts(classes=196, items=16_185)
+    closed_set: ClassVar[bool] = True
     id: ClassVar[str] = "cars196"
     layouts: ClassVar[tuple[tuple[str, ...], ...]] = (
         ("cars_annos.mat", "car_ims"),

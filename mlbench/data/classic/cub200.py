@@ -32,6 +32,7 @@ class Cub200(BoxedFolder):
         ),
     )
     expected: ClassVar[Counts | None] = Counts(classes=200, items=11_788)
+    closed_set: ClassVar[bool] = True
     id: ClassVar[str] = "cub200"
     top: ClassVar[str] = "CUB_200_2011"
     images: ClassVar[str] = "images"

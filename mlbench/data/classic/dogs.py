@@ -52,6 +52,7 @@ class StanfordDogs(OwnerFolder):
         ),
     )
     expected: ClassVar[Counts | None] = Counts(classes=120, items=20_580)
+    closed_set: ClassVar[bool] = True
     id: ClassVar[str] = "dogs"
     images: ClassVar[str] = "Images"
     layouts: ClassVar[tuple[tuple[str, ...], ...]] = tuple(

@@ -46,6 +46,7 @@ class Flowers102(OwnerFolder):
         ),
     )
     expected: ClassVar[Counts | None] = Counts(classes=102, items=8_189)
+    closed_set: ClassVar[bool] = True
     id: ClassVar[str] = "flowers102"
     top: ClassVar[str] = "flowers-102"
     images: ClassVar[str] = "jpg"

@@ -32,6 +32,7 @@ class ImageNet(OwnerFolder):
     )
     licence: ClassVar[str] = "ImageNet's terms: non-commercial research and education"
     expected: ClassVar[Counts | None] = Counts(classes=1_000, items=1_331_167)
+    closed_set: ClassVar[bool] = True
     id: ClassVar[str] = "imagenet"
     top: ClassVar[str] = "ILSVRC2012"
     layouts: ClassVar[tuple[tuple[str, ...], ...]] = (("train", "val"),)

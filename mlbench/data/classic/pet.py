@@ -43,6 +43,7 @@ class OxfordPet(OwnerFolder):
         ),
     )
     expected: ClassVar[Counts | None] = Counts(classes=37, items=7_349)
+    closed_set: ClassVar[bool] = True
     id: ClassVar[str] = "pet"
     top: ClassVar[str] = "oxford-iiit-pet"
     images: ClassVar[str] = "images"

@@ -28,7 +28,7 @@ class StanfordOnlineProducts(OwnerFolder):
     archives: ClassVar[tuple[Archive, ...]] = (
         Archive(
             name="Stanford_Online_Products.zip",
-            url="ftp://cs.stanford.edu/cs/cvgl/Stanford_Online_Products.zip",
+            url="http://ftp.cs.stanford.edu/cs/cvgl/Stanford_Online_Products.zip",
             checksum="sha256:b04fa78210e69fab050ce73939550e1cd0f96890bdd98ec9fee732c3b756ef48",
         ),
     )

@@ -133,6 +133,12 @@ def test_cub_tables_that_contradict_each_other(tmp_path):
     refused(Cub200, root, r"image_class_labels\.txt:7: expected image number, class number; got '7 two'")
     edit(root / "image_class_labels.txt", "7 two\n", "7 2\n65 1\n")
     refused(Cub200, root, r"images\.txt: has no row for image 65")
+    edit(root / "image_class_labels.txt", "65 1\n", "64 1\n")
+    refused(Cub200, root, r"image_class_labels\.txt: 1 of its 65 rows repeat the number of another")
+    edit(root / "image_class_labels.txt", "64 1\n", "")
+    edit(root / "bounding_boxes.txt", "5 2.0", "5 nan")
+    refused(Cub200, root, r"bounding_boxes\.txt:5: expected image number, x, y, width, height; got '5 nan 2\.0")
+    edit(root / "bounding_boxes.txt", "5 nan", "5 2.0")
     edit(root / "train_test_split.txt", "3 0\n", "3 2\n")
     refused(Cub200, root, r"train_test_split\.txt:3: expected image number, is training image \(0 or 1\); got '3 2'")
 

@@ -7,7 +7,7 @@ from mlbench.api.dataset import Archive, Counts
 from mlbench.api.info import ComponentInfo
 from mlbench.data.classic.boxed import BoxedFolder
 from mlbench.data.classic.entries import Box, Entry
-from mlbench.data.classic.text import one_of, read_keyed
+from mlbench.data.classic.text import finite, one_of, read_keyed
 
 
 class Cub200(BoxedFolder):
@@ -48,7 +48,7 @@ class Cub200(BoxedFolder):
     )
 
     def _entries(self) -> Sequence[Entry]:
-        root, corners = self.folder, dict.fromkeys(("x", "y", "width", "height"), float)
+        root, corners = self.folder, dict.fromkeys(("x", "y", "width", "height"), finite)
         names = read_keyed(root / "classes.txt", "class", {"name": str})
         files = read_keyed(root / "images.txt", "image", {"path": str})
         labels = read_keyed(root / "image_class_labels.txt", "image", {"class number": int})

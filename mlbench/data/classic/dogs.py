@@ -84,8 +84,8 @@ class StanfordDogs(OwnerFolder):
 def _first_box(path: Path) -> Box:
     """The box of the first object in an annotation of PASCAL's form."""
     try:
-        corners = [ElementTree.fromstring(read_bytes(path)).findtext(f"object/bndbox/{at}") for at in _CORNERS]
-        left, top, right, bottom = (int(corner or "") for corner in corners)
+        annotation = ElementTree.fromstring(read_bytes(path))
+        left, top, right, bottom = (int(annotation.findtext(f"object/bndbox/{at}", "")) for at in _CORNERS)
     except (ElementTree.ParseError, ValueError):
         raise DataError(f"{path}: is no annotation with a box; unpack the archive again") from None
     return left, top, right, bottom

@@ -1,5 +1,6 @@
 """ImageNet-1k, the classification set of ILSVRC2012."""
 
+import os
 from collections.abc import Sequence
 from pathlib import Path
 from typing import ClassVar
@@ -12,6 +13,7 @@ from mlbench.data.classic.image_files import OwnerFolder
 from mlbench.data.classic.layout import first_existing
 from mlbench.data.classic.matlab import fields, read_mat
 from mlbench.data.classic.text import read_table
+from mlbench.data.folder import EXTENSIONS
 
 _DEVKITS = ("ILSVRC2012_devkit_t12/data", "devkit/data", "data")
 
@@ -49,7 +51,7 @@ class ImageNet(OwnerFolder):
         return [
             Entry(id=f"{split}/{folder.name}/{name}", order=folder.name, name=folder.name, split=split)
             for folder in folders
-            for name in sorted(path.name for path in folder.iterdir() if not path.name.startswith("."))
+            for name in sorted(name for name in os.listdir(folder) if name.lower().endswith(EXTENSIONS))
         ]
 
     def _by_number(self, known: set[str]) -> list[Entry]:

@@ -1,5 +1,6 @@
 """Annotation files in plain text: rows of fields between spaces."""
 
+import math
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any, TypeAlias
@@ -53,9 +54,12 @@ class Keyed(dict[int, tuple[Any, ...]]):
 
 
 def read_keyed(path: Path, thing: str, columns: Columns) -> Keyed:
-    """A table whose first column numbers a ``thing``; see `read_table`."""
+    """A table whose first column numbers a ``thing``, each once; see `read_table`."""
     rows = read_table(path, {f"{thing} number": int, **columns})
-    return Keyed(path, thing, {number: tuple(values) for number, *values in rows})
+    keyed = Keyed(path, thing, {number: tuple(values) for number, *values in rows})
+    if len(keyed) != len(rows):
+        raise DataError(f"{path}: {len(rows) - len(keyed):,} of its {len(rows):,} rows repeat the number of another")
+    return keyed
 
 
 def _row(path: Path, number: int, line: str, columns: Columns) -> tuple[Any, ...]:
@@ -88,6 +92,13 @@ def read_bytes(path: Path) -> bytes:
         return path.read_bytes()
     except OSError as error:
         raise DataError(f"{path}: cannot be read: {error.strerror or error}") from None
+
+
+def finite(field: str) -> float:
+    """A column of numbers, none of them infinite or NaN."""
+    if not math.isfinite(number := float(field)):
+        raise ValueError(field)
+    return number
 
 
 def one_of(*allowed: str) -> Callable[[str], str]:

@@ -248,6 +248,7 @@ def _pool(study: Study, jobs: int, control: Control) -> Iterator[Pool]:
         runtime.device,
         threads,
         used_files(),
+        as_table(benchmark.model.trunk),
         runtime.checkpoint_every,
         runtime.timeout,
     )

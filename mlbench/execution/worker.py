@@ -20,11 +20,12 @@ from mlbench.evaluation import Retrieval, concatenate, measure
 from mlbench.execution.environment import environment
 from mlbench.execution.failures import out_of_memory, tail_of
 from mlbench.execution.keeping import Keeping
-from mlbench.registry import culprits, provenance_of, resolve, source_of, sources_in, use_file
+from mlbench.registry import Resolved, culprits, provenance_of, resolve, source_of, sources_in, use_file
 from mlbench.spec import Transforms, canonical_json, digest
 from mlbench.store import Record, Store
 from mlbench.store.checkpoints import Checkpoints
 from mlbench.training import CannotResume, Interrupted, Meter, Trained, embed, train
+from mlbench.training.loop import Setup
 from mlbench.training.setup import from_identity, model_of, setup_of
 
 Tell = Callable[[Mapping[str, Any]], None]
@@ -41,6 +42,7 @@ class Context:
         device: Where to compute.
         threads: Threads of a run.
         plugins: Files of un-packaged code.
+        trunk: The trunk as a table; it and the dataset have the paths that requests do not have.
         checkpoint_every: Seconds between two checkpoints.
         timeout: Seconds for one attempt at a run that has a process of its own.
         forks: Whether a worker process copies itself for each job.
@@ -51,6 +53,7 @@ class Context:
     device: str
     threads: int = 1
     plugins: Sequence[str] = ()
+    trunk: Mapping[str, Any] | None = None
     checkpoint_every: float = 60.0
     timeout: float | None = None
     forks: bool = False
@@ -172,11 +175,11 @@ class Worker:
             checkpoints, self.context.checkpoint_every, meter, hearing.stopping, hearing.progress, hearing.note
         )
         try:
-            done = train(setup_of(request, learn, self.context.device), learn, select, hearing.tell, keeping)
+            done = train(self._setup(request, learn), learn, select, hearing.tell, keeping)
         except CannotResume as reason:
             hearing.note(f"begins anew: its checkpoint does not fit ({reason})")
             checkpoints.set_aside(f"does not fit: {reason}")
-            done = train(setup_of(request, learn, self.context.device), learn, select, hearing.tell, keeping)
+            done = train(self._setup(request, learn), learn, select, hearing.tell, keeping)
         if request["job"]["role"] == "reproduction":
             files[_MODEL] = save({name: tensor.contiguous() for name, tensor in done.state.items()})
         return {"best": done.best, "curve": done.curve, "images": done.images}, _speed(done)
@@ -206,6 +209,9 @@ class Worker:
         model.load_state_dict(state)
         return model.to(self.context.device)
 
+    def _setup(self, request: Mapping[str, Any], learn: ImageView) -> Setup:
+        return setup_of(request, learn, self.context.device, self._trunk(request))
+
     def _classes(self, request: Mapping[str, Any]) -> tuple[tuple[int, ...], ...]:
         """The classes that a job sees: those of the test, or those to learn from and those to select on."""
         splits = self._splits(request)
@@ -213,6 +219,18 @@ class Worker:
             return (splits.test,)
         fold = splits.folds[request["job"]["fold"]]
         return fold.train, fold.val
+
+    def _trunk(self, request: Mapping[str, Any]) -> Resolved | None:
+        """The trunk as the benchmark file names it, if that is still what the plan was made for."""
+        if self.context.trunk is None:
+            return None
+        trunk = resolve("models", self.context.trunk, "model.trunk")
+        if trunk.identity() != request["model"]["trunk"]:
+            raise DataError(
+                f"model.trunk: the weights of {trunk.entry.id} changed since the plan was made; restore them, or give "
+                "the command again to plan for the new ones in another store"
+            )
+        return trunk
 
     def _splits(self, request: Mapping[str, Any]) -> ClassSplits:
         splits = mlrc_splits(len(self.dataset.items.class_names), request["split"]["folds"])

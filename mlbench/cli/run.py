@@ -14,10 +14,18 @@ def command(
     set_: Overrides = None,
     store: StoreFolder = None,
     plugin: PluginFiles = None,
-    workers: Annotated[
-        int | None, typer.Option(help="Worker processes; 0 runs in this one. Default: one a core.")
+    executor: Annotated[
+        str | None, typer.Option(help="Who runs the runs: local (default), inprocess, ray, slurm.")
     ] = None,
-    device: Annotated[str | None, typer.Option(help="Where to compute: cpu, cuda, cuda:1.")] = None,
+    address: Annotated[str | None, typer.Option(help="Of a Ray cluster; auto: the one of this machine.")] = None,
+    slurm: Annotated[
+        list[str] | None, typer.Option("--slurm", metavar="KEY=VALUE", help="For SLURM: partition=gpu. Repeatable.")
+    ] = None,
+    workers: Annotated[
+        int | None, typer.Option(help="Runs at once; 0 runs in this process. Default: one a core, or one a GPU slot.")
+    ] = None,
+    device: Annotated[str | None, typer.Option(help="Where to compute: cpu, cuda, cuda:0,cuda:1.")] = None,
+    slots: Annotated[int | None, typer.Option(help="Runs that share a GPU. Default: 1.")] = None,
     retry_failed: Annotated[
         bool, typer.Option("--retry-failed", help="Do runs again that failed, diverged or collapsed.")
     ] = False,
@@ -33,10 +41,10 @@ def command(
 ) -> None:
     """Run a benchmark and write its leaderboard; given again, resume it."""
     overrides = [*(set_ or [])]
-    overrides += [f"runtime.workers={workers}"] if workers is not None else []
-    overrides += [f"runtime.device={device}"] if device is not None else []
-    overrides += [f"runtime.timeout={timeout}"] if timeout is not None else []
-    overrides += [f"runtime.retries={retries}"] if retries is not None else []
+    given = {"executor": executor, "address": address, "workers": workers, "device": device, "slots": slots}
+    given |= {"timeout": timeout, "retries": retries}
+    overrides += [f"runtime.{name}={value}" for name, value in given.items() if value is not None]
+    overrides += [f"runtime.slurm.{pair}" for pair in slurm or []]
     overrides += [f"runtime.fail_fast={str(fail_fast).lower()}"] if fail_fast is not None else []
     if dry_run:
         from mlbench.cli.plan import show_plan

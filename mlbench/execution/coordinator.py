@@ -1,22 +1,20 @@
 """Carries out a plan: what is done is in the store, what is ready goes to the pool, until nothing is left."""
 
-import os
 import time
 from collections import Counter
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Any
 
 from mlbench.api import errors
 from mlbench.execution.control import Control
 from mlbench.execution.environment import environment
+from mlbench.execution.executors import pool_of
 from mlbench.execution.failures import WORTH_RETRYING
 from mlbench.execution.frontier import Frontier
 from mlbench.execution.guard import GRACE
-from mlbench.execution.local import LocalProcesses
 from mlbench.execution.message import Message
-from mlbench.execution.pool import InProcess, Pool
+from mlbench.execution.pool import Pool
 from mlbench.execution.study import Study
 from mlbench.execution.watch import Watch
 from mlbench.execution.worker import Context
@@ -25,6 +23,7 @@ from mlbench.protocols.recipe import as_table
 from mlbench.registry import used_files
 from mlbench.spec import digest
 from mlbench.store import Record
+from mlbench.store.lease import BEAT
 
 #: Seconds to wait for news before looking at signals, requests and what runs elsewhere.
 _PAUSE = 0.25
@@ -74,6 +73,15 @@ def run_plan(study: Study, watch: Watch, *, retry_failed: bool = False) -> Summa
     return summary
 
 
+@dataclass(frozen=True)
+class _Work:
+    """A job that can start: hashing its request takes longer than most that is done with it, so it is done once."""
+
+    job: Job
+    request: dict[str, Any]
+    run: str
+
+
 class _Coordinator:
     def __init__(self, study: Study, watch: Watch, control: Control, retry_failed: bool) -> None:
         self.study, self.watch, self.control = study, watch, control
@@ -81,19 +89,21 @@ class _Coordinator:
         self.runtime = study.benchmark.runtime
         self.outcomes: dict[str, Outcome] = {}
         self.frontier = Frontier(study.plan.jobs)
-        self.running: dict[str, tuple[Job, dict[str, Any]]] = {}
-        self.elsewhere: dict[str, tuple[Job, dict[str, Any]]] = {}
+        self.running: dict[str, _Work] = {}
+        self.elsewhere: dict[str, _Work] = {}
+        self.looked = 0.0
         self.attempts: Counter[str] = Counter()
         self.summary = Summary()
 
     def run(self) -> Summary:
         """Until nothing is left that could be done."""
-        waiting = [job for job, _ in self._ready()]
+        waiting = [work.job for work in self._ready()]
         for job in waiting:
             self.frontier.put_back(job)
         self.watch.begin(len(self.study.plan), self.summary.total)
         if waiting:
-            with _pool(self.study, len(self.study.plan) - self.summary.total, self.control) as pool:
+            left = len(self.study.plan) - self.summary.total
+            with pool_of(self.runtime, context_of(self.study), left, self.control) as pool:
                 self._work(pool)
         self.summary.left = [job.key for job in self.study.plan.jobs if job.key not in self.outcomes]
         if not self.summary.left:
@@ -109,9 +119,10 @@ class _Coordinator:
                 self._fill(pool)
             if not self.running and (self.control.draining or (not self.elsewhere and not self.frontier)):
                 return
-            for key in [key for key in self.running if key not in asked and self.control.stops(key)]:
-                asked.add(key)
-                pool.cancel(key)
+            if self.control.stopping or self.control.cancelled:
+                for key in [key for key in self.running if key not in asked and self.control.stops(key)]:
+                    asked.add(key)
+                    pool.cancel(key)
             if self.control.stopping:
                 deadline = deadline or time.monotonic() + GRACE + 1
                 if time.monotonic() > deadline:
@@ -120,37 +131,37 @@ class _Coordinator:
                 self._hear(message)
             self._look_elsewhere()
 
-    def _ready(self) -> Iterator[tuple[Job, dict[str, Any]]]:
-        """Jobs that can start and their requests, without those that are done or can never be."""
+    def _ready(self) -> Iterator[_Work]:
+        """Jobs that can start, without those that are done or can never be."""
         for job in self.frontier:
             if job.key in self.control.cancelled:
                 continue
             request = self.study.request(job, self.outcomes)
             if request is None:
                 self._failed(job, "impossible: nothing before it succeeded")
-            elif not self._known(job, request):
-                yield job, request
+            elif not self._known(work := _Work(job, request, digest(request))):
+                yield work
 
-    def _known(self, job: Job, request: dict[str, Any]) -> bool:
-        record = self.study.store.get(digest(request))
+    def _known(self, work: _Work) -> bool:
+        record = self.study.store.get(work.run)
         if record is not None and record.outcome != "completed" and self.retry_failed:
             self.study.store.forget(record, "done again: --retry-failed")
             record = None
         if record is None:
             return False
-        self._finished(job, record, self.summary.cached)
+        self._finished(work.job, record, self.summary.cached)
         return True
 
     def _fill(self, pool: Pool) -> None:
         ready = self._ready()
-        while pool.idle and (found := next(ready, None)):
-            job, request = found
-            if self._is_held(request):
-                self._leave(job, request)
+        while pool.idle and (work := next(ready, None)):
+            if self._is_held(work):
+                self._leave(work)
                 continue
-            self.running[job.key] = found
-            pool.submit(job.key, request)
-            self.watch.started(job.key, digest(request))
+            key = work.job.key
+            self.running[key] = work
+            pool.submit(key, work.request)
+            self.watch.started(key, work.run)
 
     def _hear(self, message: Message) -> None:
         if message.kind == "fatal":
@@ -158,56 +169,64 @@ class _Coordinator:
         if message.kind == "told":
             self.watch.told(message.job, message.content)
             return
-        job, request = self.running.pop(message.job)
-        if message.kind == "stopped":
-            self.watch.stopped(job.key)
-            self.frontier.put_back(job)  # it goes on, if nobody here asked it to stop
-        elif message.kind == "busy":
-            self._leave(job, request)
-        elif message.kind == "died":
-            self._died(job, request, **message.content)
-        else:
-            self._done(job, request)
-
-    def _done(self, job: Job, request: dict[str, Any]) -> None:
-        record = self.study.store.get(digest(request))
-        if record is None:
-            raise errors.StoreError(f"{job.key}: its record vanished from {self.study.store.path}")
-        self._finished(job, record, self.summary.done)
-
-    def _died(self, job: Job, request: dict[str, Any], reason: Any, error: str) -> None:
-        """Try again, or record the failure."""
-        self.attempts[job.key] += 1
-        if reason in WORTH_RETRYING and self.attempts[job.key] <= self.runtime.retries:
-            self.watch.retried(job.key, reason)
-            self.frontier.put_back(job)
+        if message.kind in ("note", "lost"):
+            self.watch.note(message.content)
+            if message.kind == "lost":
+                self.control.interrupt(now=True)
             return
-        run, store = digest(request), self.study.store
-        lease = store.leases.take(run[:32], {"job": job.key, "run": run})
+        work = self.running.pop(message.job)
+        if message.kind == "stopped":
+            self.watch.stopped(message.job)
+            self.frontier.put_back(work.job)  # it goes on, if nobody here asked it to stop
+        elif message.kind == "busy":
+            self._leave(work)
+        elif message.kind == "died":
+            self._died(work, **message.content)
+        else:
+            self._done(work)
+
+    def _done(self, work: _Work) -> None:
+        record = self.study.store.get(work.run)
+        if record is None:
+            raise errors.StoreError(f"{work.job.key}: its record vanished from {self.study.store.path}")
+        self._finished(work.job, record, self.summary.done)
+
+    def _died(self, work: _Work, reason: Any, error: str) -> None:
+        """Try again, or record the failure."""
+        key, run, store = work.job.key, work.run, self.study.store
+        self.attempts[key] += 1
+        if reason in WORTH_RETRYING and self.attempts[key] <= self.runtime.retries:
+            self.watch.retried(key, reason)
+            self.frontier.put_back(work.job)
+            return
+        lease = store.leases.take(run[:32], {"job": key, "run": run})
         if lease is None:
-            self._leave(job, request)
+            self._leave(work)
             return
         try:
             if store.get(run) is None:
                 failed = {"outcome": "failed", "reason": reason, "error": error}
-                store.commit(Record(run=run, request=request, environment=environment(), **failed))
+                store.commit(Record(run=run, request=work.request, environment=environment(), **failed))
         finally:
             lease.release()
-        self._done(job, request)
+        self._done(work)
 
-    def _is_held(self, request: Mapping[str, Any]) -> bool:
-        return self.study.store.leases.holder(digest(request)[:32]) is not None
+    def _is_held(self, work: _Work) -> bool:
+        return self.study.store.leases.holder(work.run[:32]) is not None
 
-    def _leave(self, job: Job, request: dict[str, Any]) -> None:
+    def _leave(self, work: _Work) -> None:
         """Another coordinator's worker, or an orphan, works on it."""
-        self.elsewhere[job.key] = job, request
-        self.watch.stopped(job.key)
+        self.elsewhere[work.job.key] = work
+        self.watch.stopped(work.job.key)
 
     def _look_elsewhere(self) -> None:
-        for job, request in list(self.elsewhere.values()):
-            if not self._is_held(request):  # done there, or given up: then it is for us
-                del self.elsewhere[job.key]
-                self.frontier.put_back(job)
+        if not self.elsewhere or time.monotonic() - self.looked < BEAT:
+            return
+        self.looked = time.monotonic()
+        for work in list(self.elsewhere.values()):
+            if not self._is_held(work):  # done there, or given up: then it is for us
+                del self.elsewhere[work.job.key]
+                self.frontier.put_back(work.job)
 
     def _set_superseded_aside(self) -> None:
         """Keep one record for each job: a failure that is retried can lead the search to other runs than before."""
@@ -238,30 +257,16 @@ class _Coordinator:
         self.frontier.close(job.key)
 
 
-@contextmanager
-def _pool(study: Study, jobs: int, control: Control) -> Iterator[Pool]:
+def context_of(study: Study) -> Context:
+    """What a study's workers are told."""
     benchmark = study.benchmark
-    runtime, threads = benchmark.runtime, benchmark.training.threads
-    context = Context(
+    return Context(
         str(study.store.path),
         as_table(benchmark.dataset),
-        runtime.device,
-        threads,
+        benchmark.runtime.devices[0],
+        benchmark.training.threads,
         used_files(),
         as_table(benchmark.model.trunk),
-        runtime.checkpoint_every,
-        runtime.timeout,
+        benchmark.runtime.checkpoint_every,
+        benchmark.runtime.timeout,
     )
-    workers = runtime.workers
-    if workers is None:
-        workers = max(1, available_cores() // threads) if runtime.device == "cpu" else 1
-    pool: Pool = LocalProcesses(context, min(workers, jobs)) if workers else InProcess(context, control.stops)
-    try:
-        yield pool
-    finally:
-        pool.close()
-
-
-def available_cores() -> int:
-    """Cores this process may use."""
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1

@@ -6,7 +6,8 @@ import queue
 import signal
 import subprocess
 import threading
-from collections.abc import Mapping
+from collections import Counter
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
@@ -29,6 +30,7 @@ class _Server:
     """A process that runs ``python -m mlbench.execution.serve``.
 
     Attributes:
+        device: Where it computes.
         job: What it works on.
         log: Where the last words of the job will be.
         last: What the job said last, told when its process has ended.
@@ -36,6 +38,7 @@ class _Server:
     """
 
     process: subprocess.Popen[str]
+    device: str
     job: str | None = None
     log: Path | None = None
     last: Message | None = None
@@ -46,33 +49,37 @@ class LocalProcesses:
     """A fixed number of jobs at once, each in a process of its own that was started before it was needed.
 
     (Not `multiprocessing`: spawning through it runs the caller's script again.)
+
+    Args:
+        context: What workers are told; each has its own device.
+        devices: Where each of the jobs computes that run at once. Several may name one device, and share it.
     """
 
-    def __init__(self, context: Context, workers: int) -> None:
+    def __init__(self, context: Context, devices: Sequence[str]) -> None:
         self._context = replace(context, forks=context.device == "cpu" and hasattr(os, "pidfd_open"))
         self._store = Store(context.store)
         # Simple: a signal handler may interrupt it anywhere.
         self._heard: queue.SimpleQueue[tuple[_Server, Message]] = queue.SimpleQueue()
-        self._workers = workers
+        self._devices = tuple(devices)
         self._failed_starts = 0
         self._waiting: list[_Server] = []
         self._running: dict[str, _Server] = {}
-        for _ in range(workers):
-            self._waiting.append(self._start())
+        for device in devices:
+            self._waiting.append(self._start(device))
 
     @property
     def idle(self) -> int:
         """Number of free workers."""
-        return self._workers - len(self._running)
+        return len(self._devices) - len(self._running)
 
     def submit(self, job: str, request: Mapping[str, Any]) -> None:
         """Hand the job to a waiting process."""
-        server = self._waiting.pop(0) if self._waiting else self._start()
+        server = self._least_busy()
         server.job, server.last, server.log = job, None, self._store.log(digest(request))
         self._running[job] = server
         _send(server, {"job": job, "request": dict(request)})
         if not self._context.forks:
-            self._waiting.append(self._start())  # its successor imports while it works
+            self._waiting.append(self._start(server.device))  # its successor imports while it works
 
     def news(self, timeout: float) -> list[Message]:
         """Wait until a worker says something or ends."""
@@ -102,9 +109,20 @@ class LocalProcesses:
         """Kill the processes, with everything that they started. Commits are atomic: nothing half-written is left."""
         servers = [*self._running.values(), *self._waiting]
         for server in servers:
-            _kill(server.process)
+            kill(server.process)
         for server in servers:
             _bury(server)
+
+    def _least_busy(self) -> _Server:
+        """A waiting process on the device with the fewest jobs; a new one in the place of one that was killed."""
+        busy = Counter(server.device for server in self._running.values())
+        free = Counter(self._devices) - busy
+        device = min(free, key=lambda device: busy[device])
+        waiting = next((server for server in self._waiting if server.device == device), None)
+        if waiting is None:
+            return self._start(device)
+        self._waiting.remove(waiting)
+        return waiting
 
     def _ended(self, server: _Server, code: int) -> list[Message]:
         """The process of a job has ended; the one that it was copied from waits for the next."""
@@ -142,7 +160,7 @@ class LocalProcesses:
         reason, error = how_it_died(code, last_words(server.log))
         return Message("died", server.job, {"reason": reason, "error": error})
 
-    def _start(self) -> _Server:
+    def _start(self, device: str) -> _Server:
         command, environment = python_module("mlbench.execution.serve")
         # A session of its own: Ctrl-C in the terminal reaches the coordinator alone, which then decides.
         process = subprocess.Popen(
@@ -153,9 +171,9 @@ class LocalProcesses:
             text=True,
             start_new_session=True,
         )
-        server = _Server(process)
+        server = _Server(process, device)
         threading.Thread(target=self._listen, args=(server,), daemon=True).start()
-        _send(server, {"context": asdict(self._context)})
+        _send(server, {"context": asdict(replace(self._context, device=device))})
         return server
 
     def _listen(self, server: _Server) -> None:
@@ -173,7 +191,8 @@ def _send(server: _Server, message: Mapping[str, Any]) -> None:
         server.process.stdin.flush()
 
 
-def _kill(process: subprocess.Popen[str]) -> None:
+def kill(process: subprocess.Popen[str]) -> None:
+    """End a process that leads a session, with everything that it started."""
     if hasattr(os, "killpg"):
         with suppress(ProcessLookupError):
             os.killpg(process.pid, signal.SIGKILL)

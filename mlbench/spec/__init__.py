@@ -8,7 +8,6 @@ if TYPE_CHECKING:
     from mlbench.spec.benchmark import Benchmark as Benchmark
     from mlbench.spec.benchmark import Evaluation as Evaluation
     from mlbench.spec.benchmark import Model as Model
-    from mlbench.spec.benchmark import Runtime as Runtime
     from mlbench.spec.benchmark import Search as Search
     from mlbench.spec.component import Component as Component
     from mlbench.spec.identity import canonical_json as canonical_json
@@ -17,6 +16,8 @@ if TYPE_CHECKING:
     from mlbench.spec.load import load_benchmark as load_benchmark
     from mlbench.spec.method import Method as Method
     from mlbench.spec.named import named_methods as named_methods
+    from mlbench.spec.runtime import Runtime as Runtime
+    from mlbench.spec.runtime import Slurm as Slurm
     from mlbench.spec.shipped import benchmark_names as benchmark_names
     from mlbench.spec.training import Optimizer as Optimizer
     from mlbench.spec.training import Training as Training
@@ -26,12 +27,13 @@ if TYPE_CHECKING:
 __getattr__, __dir__ = lazy_exports(
     __name__,
     {
-        "benchmark": ("Benchmark", "Evaluation", "Model", "Runtime", "Search"),
+        "benchmark": ("Benchmark", "Evaluation", "Model", "Search"),
         "component": ("Component",),
         "identity": ("canonical_json", "digest", "identity_of"),
         "load": ("load_benchmark",),
         "method": ("Method",),
         "named": ("named_methods",),
+        "runtime": ("Runtime", "Slurm"),
         "shipped": ("benchmark_names",),
         "training": ("Optimizer", "Training"),
         "transforms": ("Transforms",),

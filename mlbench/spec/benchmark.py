@@ -8,6 +8,7 @@ from mlbench.registry.requirements import parse_requirement
 from mlbench.spec.base import Table, added, result, runtime
 from mlbench.spec.component import Component
 from mlbench.spec.method import Method
+from mlbench.spec.runtime import Runtime
 from mlbench.spec.training import Training
 from mlbench.spec.transforms import Transforms
 
@@ -42,22 +43,6 @@ class Evaluation(Table):
 
     recall_at: Annotated[tuple[int, ...], Field(strict=False, min_length=1)] = result((1, 2, 4, 8))
     metrics: Annotated[tuple[Component, ...], Field(strict=False)] = added(())
-
-
-class Runtime(Table):
-    """Where and how fast: nothing here can change a result.
-
-    ``timeout`` is in seconds and for one attempt at a run; ``retries`` is how many further attempts a run gets whose
-    process died or ran out of memory (an error or a NaN would come again); ``checkpoint_every`` is in seconds;
-    ``fail_fast`` stops everything at the first run that fails.
-    """
-
-    workers: int | None = runtime(None, ge=0)
-    device: str = runtime("cpu")
-    retries: int = runtime(2, ge=0)
-    timeout: float | None = runtime(None, gt=0)
-    checkpoint_every: float = runtime(60.0, ge=0)
-    fail_fast: bool = runtime(False)
 
 
 class Benchmark(Table):

@@ -1,0 +1,82 @@
+"""Which executor a benchmark's runs go to."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from importlib.util import find_spec
+from shutil import which
+
+from mlbench.api.errors import ConfigError
+from mlbench.execution.control import Control
+from mlbench.execution.cores import available_cores
+from mlbench.execution.local import LocalProcesses
+from mlbench.execution.pool import InProcess, Pool
+from mlbench.execution.worker import Context
+from mlbench.spec import Runtime
+
+#: Executors that need more than mlbench itself: the module, and the extra that brings it.
+_EXTRAS = {"ray": ("ray", "ray"), "slurm": ("submitit", "slurm")}
+#: How many runs wait or run in SLURM's queue at once, unless `runtime.workers` says otherwise.
+_QUEUED = 64
+
+
+@contextmanager
+def pool_of(runtime: Runtime, context: Context, jobs: int, control: Control) -> Iterator[Pool]:
+    """The executor, until the block ends.
+
+    Args:
+        runtime: Says which.
+        context: What workers are told.
+        jobs: How many jobs are left; more workers make no sense.
+        control: Is asked by jobs in this process.
+
+    Raises:
+        ConfigError: If it needs a package that is not installed.
+    """
+    pool = _pool(runtime, context, jobs, control)
+    try:
+        yield pool
+    finally:
+        pool.close()
+
+
+def _pool(runtime: Runtime, context: Context, jobs: int, control: Control) -> Pool:
+    _check_extra(runtime.executor)
+    workers = workers_of(runtime, context.threads)
+    if runtime.executor == "ray":
+        from mlbench.execution.ray_pool import RayPool
+
+        return RayPool(context, runtime.workers, runtime.address, runtime.slots, available_cores())
+    if runtime.executor == "slurm":
+        from mlbench.execution.slurm_pool import SlurmPool
+
+        if runtime.slurm.cluster == "slurm" and which("srun") is None:
+            raise ConfigError("executor slurm: no srun here; run the command where jobs are submitted from")
+        return SlurmPool(context, workers, runtime.slurm)
+    if not workers:
+        return InProcess(context, control.stops)
+    devices = runtime.devices
+    return LocalProcesses(context, [devices[number % len(devices)] for number in range(min(workers, jobs))])
+
+
+def workers_of(runtime: Runtime, threads: int) -> int:
+    """How many jobs run at once; 0 for one in this process.
+
+    >>> workers_of(Runtime(device="cuda:0,cuda:1", slots=3), threads=1)
+    6
+    """
+    if runtime.executor == "inprocess":
+        return 0
+    if runtime.workers is not None:
+        return runtime.workers
+    if runtime.executor == "slurm" and runtime.slurm.cluster == "slurm":
+        return _QUEUED
+    return max(1, available_cores() // threads) if runtime.device == "cpu" else len(runtime.devices) * runtime.slots
+
+
+def _check_extra(executor: str) -> None:
+    module, extra = _EXTRAS.get(executor, ("mlbench", ""))
+    if find_spec(module) is None:
+        raise ConfigError(
+            f"executor {executor} needs the package {module}: pip install 'mlbench-dml[{extra}]'; "
+            f"without it, --executor local uses this machine"
+        )

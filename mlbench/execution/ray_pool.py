@@ -1,0 +1,152 @@
+"""Runs on Ray: one task each, on this machine or on a cluster. Ray schedules; everything else is as it is locally."""
+
+import json
+import queue
+import subprocess
+import threading
+import time
+from collections.abc import Mapping
+from contextlib import suppress
+from dataclasses import dataclass
+from typing import Any
+
+from mlbench.execution.local import kill
+from mlbench.execution.message import Message
+from mlbench.execution.remote import task_of
+from mlbench.execution.worker import Context
+from mlbench.registry.child import python_module
+
+#: Seconds for which a cluster that was there is looked for again, and seconds between two attempts.
+_PATIENCE, _BETWEEN = 60.0, 2.0
+#: Seconds for a driver to take leave of Ray.
+_LEAVE = 10.0
+
+
+@dataclass(eq=False)
+class _Driver:
+    process: subprocess.Popen[str]
+
+    def send(self, message: Mapping[str, Any]) -> None:
+        """Say something; if it died, `news` hears of that."""
+        assert self.process.stdin is not None
+        with suppress(OSError):
+            self.process.stdin.write(json.dumps(message) + "\n")
+            self.process.stdin.flush()
+
+
+class RayPool:
+    """Jobs as tasks of Ray.
+
+    Args:
+        context: What workers are told.
+        workers: How many jobs at once; None for as many as the cluster has room for.
+        address: Of the cluster; None starts Ray on this machine, for as long as this lasts.
+        slots: How many jobs share a GPU.
+        cores: Of this machine.
+    """
+
+    def __init__(self, context: Context, workers: int | None, address: str | None, slots: int, cores: int) -> None:
+        self._context, self._workers = context, workers
+        needs = {"num_cpus": context.threads, "num_gpus": 0 if context.device == "cpu" else 1 / slots}
+        cpus = max(cores, (workers or 0) * context.threads)
+        self._first = {"address": address, "cpus": cpus, "needs": needs}
+        self._room = 0
+        self._running: set[str] = set()
+        self._heard: queue.SimpleQueue[tuple[_Driver, Message]] = queue.SimpleQueue()
+        self._was_there = False
+        self._lost_at: float | None = None
+        self._driver = self._start()
+
+    @property
+    def idle(self) -> int:
+        """How many more jobs there is room for; none while there is no cluster."""
+        return max(0, min(self._room, self._workers or self._room) - len(self._running))
+
+    def submit(self, job: str, request: Mapping[str, Any]) -> None:
+        """Make it a task."""
+        self._running.add(job)
+        self._driver.send({"job": job, "task": task_of(self._context, job, request)})
+
+    def news(self, timeout: float) -> list[Message]:
+        """Wait until a task ends, or Ray does."""
+        try:
+            driver, message = self._heard.get(timeout=timeout)
+        except queue.Empty:
+            return []
+        if driver is not self._driver:
+            return []
+        if message.kind == "ready":
+            self._room, self._was_there, self._lost_at = message.content, True, None
+            return [] if self._room else [self._too_small()]
+        if message.kind == "unreachable":
+            return self._unreachable(message.content)
+        if message.kind == "gone":
+            return self._lost()
+        self._running.discard(message.job)
+        return [message]
+
+    def cancel(self, job: str) -> None:
+        """Have Ray interrupt it."""
+        self._driver.send({"cancel": job})
+
+    def close(self) -> None:
+        """Take leave of Ray; what it still ran ends."""
+        process = self._driver.process
+        assert process.stdin is not None
+        with suppress(OSError):
+            process.stdin.close()
+        with suppress(subprocess.TimeoutExpired):
+            process.wait(_LEAVE)
+        kill(process)
+        process.wait()
+
+    def _lost(self) -> list[Message]:
+        """The driver ended: its head node is gone. Jobs that still run hold their leases; all others are free."""
+        if not self._was_there:
+            text = "the process that speaks with Ray ended before it could; its own words are above"
+            return [Message("fatal", "", {"error": "MlbenchError", "text": text})]
+        stopped = [Message("stopped", job) for job in sorted(self._running)]
+        self._running.clear()
+        self._room = 0
+        if self._lost_at is None:
+            self._lost_at = time.monotonic()
+            stopped.append(Message("note", "", "lost Ray; looking for it"))
+        if time.monotonic() - self._lost_at > _PATIENCE:
+            return [*stopped, Message("lost", "", f"no Ray for {_PATIENCE:.0f} seconds")]
+        self._driver = self._start()
+        return stopped
+
+    def _unreachable(self, reason: str) -> list[Message]:
+        if self._was_there:
+            time.sleep(_BETWEEN)  # then its process has ended, and another one tries
+            return []
+        where = self._first["address"] or "this machine"
+        text = f"runtime.address: no Ray at {where} ({reason}); start it with `ray start --head`, or leave it out"
+        return [Message("fatal", "", {"error": "ConfigError", "text": text})]
+
+    def _too_small(self) -> Message:
+        text = f"executor ray: nothing in the cluster has room for a run, which needs {self._first['needs']}"
+        return Message("fatal", "", {"error": "ConfigError", "text": text})
+
+    def _start(self) -> _Driver:
+        command, environment = python_module("mlbench.execution.ray_driver")
+        process = subprocess.Popen(
+            command,
+            env=environment,
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            text=True,
+            start_new_session=True,  # Ctrl-C reaches the coordinator alone
+        )
+        driver = _Driver(process)
+        threading.Thread(target=self._listen, args=(driver,), daemon=True).start()
+        driver.send(self._first)
+        return driver
+
+    def _listen(self, driver: _Driver) -> None:
+        assert driver.process.stdout is not None
+        with driver.process.stdout as lines, suppress(ValueError):
+            for line in lines:
+                self._heard.put((driver, Message(**json.loads(line))))
+        driver.process.wait()
+        self._heard.put((driver, Message("gone", "")))

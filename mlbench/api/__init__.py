@@ -36,6 +36,11 @@ if TYPE_CHECKING:
     from mlbench.api.space import Float as Float
     from mlbench.api.space import Int as Int
     from mlbench.api.space import Space as Space
+    from mlbench.api.splits import ClassSplits as ClassSplits
+    from mlbench.api.splits import Fold as Fold
+    from mlbench.api.splits import ItemSplits as ItemSplits
+    from mlbench.api.splits import Part as Part
+    from mlbench.api.splits import SplitScheme as SplitScheme
     from mlbench.api.table import table_dataset as table_dataset
     from mlbench.api.trunk import Trunk as Trunk
 
@@ -61,6 +66,7 @@ __getattr__, __dir__ = lazy_exports(
         "metric": ("Metric",),
         "sampler": ("GroupedBatch", "RefreshedSampler", "Sampler"),
         "space": ("Categorical", "Dimension", "Float", "Int", "Space"),
+        "splits": ("ClassSplits", "Fold", "ItemSplits", "Part", "SplitScheme"),
         "table": ("table_dataset",),
         "trunk": ("Trunk",),
     },

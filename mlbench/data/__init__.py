@@ -13,8 +13,6 @@ if TYPE_CHECKING:
     from mlbench.data.images import ImageView as ImageView
     from mlbench.data.npz import Npz as Npz
     from mlbench.data.samplers import MPerClass as MPerClass
-    from mlbench.data.splits import ClassSplits as ClassSplits
-    from mlbench.data.splits import Fold as Fold
     from mlbench.data.splits import mlrc_splits as mlrc_splits
     from mlbench.data.transforms import EvalTransform as EvalTransform
     from mlbench.data.transforms import TrainTransform as TrainTransform
@@ -31,7 +29,7 @@ __getattr__, __dir__ = lazy_exports(
         "images": ("ImageStore", "ImageView"),
         "npz": ("Npz",),
         "samplers": ("MPerClass",),
-        "splits": ("ClassSplits", "Fold", "mlrc_splits"),
+        "splits": ("mlrc_splits",),
         "transforms": ("EvalTransform", "TrainTransform", "output_channels"),
     },
 )

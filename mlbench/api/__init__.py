@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from mlbench.api.hashing import digest as digest
     from mlbench.api.info import API_VERSIONS as API_VERSIONS
     from mlbench.api.info import ComponentInfo as ComponentInfo
+    from mlbench.api.metric import GalleryMetric as GalleryMetric
     from mlbench.api.metric import Metric as Metric
     from mlbench.api.sampler import GroupedBatch as GroupedBatch
     from mlbench.api.sampler import RefreshedSampler as RefreshedSampler
@@ -63,7 +64,7 @@ __getattr__, __dir__ = lazy_exports(
         ),
         "hashing": ("digest",),
         "info": ("API_VERSIONS", "ComponentInfo"),
-        "metric": ("Metric",),
+        "metric": ("GalleryMetric", "Metric"),
         "sampler": ("GroupedBatch", "RefreshedSampler", "Sampler"),
         "space": ("Categorical", "Dimension", "Float", "Int", "Space"),
         "splits": ("ClassSplits", "Fold", "ItemSplits", "Part", "SplitScheme"),

@@ -92,8 +92,12 @@ class ImageStore:
     def __len__(self) -> int:
         return len(self._items)
 
-    def view(self, classes: Sequence[int]) -> ImageView:
+    def view(self, classes: Sequence[int], items: Sequence[int] | None = None) -> ImageView:
         """The images of ``classes`` alone, copied out of the store; class ``classes[i]`` gets label ``i``.
+
+        Args:
+            classes: Class indices.
+            items: Item indices: of the classes, only these. None means all.
 
         Raises:
             DataError: If a class does not exist or is named twice.
@@ -108,6 +112,8 @@ class ImageStore:
         new_label[wanted] = np.arange(len(wanted))
         labels = new_label[self._items.labels]
         indices = np.flatnonzero(labels >= 0)
+        if items is not None:
+            indices = indices[np.isin(indices, items)]
         ids = tuple(self._items.ids[index] for index in indices)
         return ImageView(_select(self._pixels, indices), labels[indices], ids, self._channels)
 

@@ -13,7 +13,7 @@ from mlbench.execution.study import Study
 from mlbench.execution.watch import Watch
 from mlbench.execution.worker import Context
 from mlbench.protocols import Job, Outcome
-from mlbench.protocols.recipe import as_table
+from mlbench.protocols.recipe import dataset_table
 from mlbench.registry import used_files
 from mlbench.spec import digest
 from mlbench.store import Record
@@ -156,7 +156,7 @@ class _Coordinator:
 def _pool(study: Study, jobs: int) -> Iterator[Pool]:
     benchmark = study.benchmark
     device, threads = benchmark.runtime.device, benchmark.training.threads
-    context = Context(str(study.store.path), as_table(benchmark.dataset), device, threads, used_files())
+    context = Context(str(study.store.path), dataset_table(benchmark), device, threads, used_files())
     workers = benchmark.runtime.workers
     if workers is None:
         workers = max(1, available_cores() // threads) if device == "cpu" else 1

@@ -7,8 +7,9 @@ from typing import Any
 
 from mlbench.api.dataset import Dataset
 from mlbench.api.errors import UnknownNameError
+from mlbench.data.splits import split
 from mlbench.protocols import DatasetFacts, Job, Outcome, Plan, Protocol, Recipe
-from mlbench.protocols.recipe import as_table
+from mlbench.protocols.recipe import as_table, dataset_table
 from mlbench.registry import Resolved, blamed, check_requirements, component_identity, find, load, resolve, used_plugins
 from mlbench.spec import Benchmark, digest, identity_of
 from mlbench.store import Store
@@ -63,12 +64,12 @@ def open_study(benchmark: Benchmark, store: str | Path | None = None) -> Study:
         ConfigError: If a component, argument or search path is wrong. Where a component is not installed and the store
             has records of it, the message says which package they used.
         PluginError: If a required plugin is missing, or one that is selected cannot be used.
-        DataError: If the dataset is missing, damaged or too small.
+        DataError: If the dataset is missing, damaged, too small or unfit for the split.
     """
     check_requirements(benchmark.require)
     folder = Path(store) if store else None
     try:
-        recipe = Recipe(benchmark, _facts(resolve("datasets", as_table(benchmark.dataset), "dataset")))
+        recipe = _recipe(benchmark)
         folder = folder or default_store(recipe)
         entry = find("protocols", benchmark.protocol, "protocol")
         with blamed(entry, "protocol", "cannot plan"):
@@ -85,8 +86,15 @@ def default_store(recipe: Recipe) -> Path:
     return Path("mlbench-runs") / f"{recipe.benchmark.name}-{digest(recipe.identity())[:8]}"
 
 
-def _facts(resolved: Resolved) -> DatasetFacts:
+def _recipe(benchmark: Benchmark) -> Recipe:
+    scheme = resolve("splits", as_table(benchmark.split), "split")
+    resolved = resolve("datasets", dataset_table(benchmark), "dataset")
     dataset: Dataset = resolved.build()
+    facts = _facts(resolved, dataset)
+    return Recipe(benchmark, facts, split(scheme, dataset.items, benchmark.folds))
+
+
+def _facts(resolved: Resolved, dataset: Dataset) -> DatasetFacts:
     with blamed(resolved.entry, "dataset", "cannot be read"):
         items, content, vectors = dataset.items, dataset.content_hash, dataset.vector_size is not None
     known = component_identity(resolved.entry, resolved.component)

@@ -13,8 +13,9 @@ from safetensors.torch import load, save
 from mlbench.api.dataset import Dataset
 from mlbench.api.errors import ConfigError, DataError, PluginError, StoreError, TrainingStopped
 from mlbench.api.metric import Metric
+from mlbench.api.splits import ClassSplits, Part
 from mlbench.data.images import ImageStore, ImageView
-from mlbench.data.splits import ClassSplits, mlrc_splits
+from mlbench.data.splits import split
 from mlbench.data.transforms import EvalTransform
 from mlbench.evaluation import Retrieval, concatenate, measure
 from mlbench.execution.environment import environment
@@ -58,7 +59,7 @@ class Worker:
         self.dataset: Dataset = resolve("datasets", context.dataset, "dataset").build()
         self._images: tuple[int | None, ImageStore] | None = None
         # A fold's views are used by every trial on that fold.
-        self._view = lru_cache(maxsize=16)(lambda resize, classes: self._store(resize).view(classes))
+        self._view = lru_cache(maxsize=16)(lambda resize, part: self._store(resize).view(part.classes, part.items))
 
     def run(self, request: Mapping[str, Any], tell: Tell) -> Record:
         """Do the job and commit its record; an error inside the job becomes a record too.
@@ -106,8 +107,7 @@ class Worker:
     def _train(
         self, request: Mapping[str, Any], files: dict[str, bytes], tell: Tell
     ) -> tuple[dict[str, Any], dict[str, float]]:
-        fold = self._splits(request).folds[request["job"]["fold"]]
-        learn, select = (self._view(request["transforms"]["resize"], classes) for classes in (fold.train, fold.val))
+        learn, select = self._views(request, self._splits(request).fold_parts(request["job"]["fold"]))
         setup = setup_of(request, learn, self.context.device)
         done = train(setup, learn, select, tell)
         if request["job"]["role"] == "reproduction":
@@ -119,17 +119,19 @@ class Worker:
     def _test(
         self, request: Mapping[str, Any], files: dict[str, bytes], tell: Tell
     ) -> tuple[dict[str, Any], dict[str, float]]:
-        view: ImageView = self._view(request["transforms"]["resize"], self._splits(request).test)
+        searched = [part for part in self._splits(request).test_parts() if part is not None]
+        views = self._views(request, searched)
         further = request["evaluation"].get("metrics", [])
         metrics: list[Metric] = [Retrieval(tuple(request["evaluation"]["recall_at"]))]
         metrics += [from_identity("metrics", identity, "evaluation.metrics").build() for identity in further]
         transform = EvalTransform(Transforms.model_validate(request["transforms"]))
-        labels = torch.from_numpy(view.labels)
-        embeddings = [
-            embed(self._model(request, run, view), view, transform, self.context.device) for run in request["models"]
-        ]
-        separated = [measure(metrics, part, labels) for part in embeddings]
-        return {"separated": separated, "concatenated": measure(metrics, concatenate(embeddings), labels)}, {}
+        labels = [torch.from_numpy(view.labels) for view in views]
+        models = (self._model(request, run, views[0]) for run in request["models"])
+        # A row a model: of the queries and, where there is one, of the gallery.
+        embeddings = [[embed(model, view, transform, self.context.device) for view in views] for model in models]
+        joined = [concatenate(parts) for parts in zip(*embeddings, strict=True)]
+        separated = [measure(metrics, parts, labels) for parts in embeddings]
+        return {"separated": separated, "concatenated": measure(metrics, joined, labels)}, {}
 
     def _model(self, request: Mapping[str, Any], run: str, view: ImageView) -> torch.nn.Module:
         file = self.store.folder(run) / _MODEL
@@ -144,10 +146,15 @@ class Worker:
         model.load_state_dict(state)
         return model.to(self.context.device)
 
+    def _views(self, request: Mapping[str, Any], parts: Sequence[Part]) -> list[ImageView]:
+        return [self._view(request["transforms"]["resize"], part) for part in parts]
+
     def _splits(self, request: Mapping[str, Any]) -> ClassSplits:
-        splits = mlrc_splits(len(self.dataset.items.class_names), request["split"]["folds"])
-        if splits.hash != request["split"]["hash"]:
-            raise DataError("the dataset's classes are no longer those of the plan; plan again with another --store")
+        asked = request["split"]
+        scheme = from_identity("splits", asked, "split") if "id" in asked else resolve("splits", "mlrc", "split")
+        splits = split(scheme, self.dataset.items, asked["folds"])
+        if splits.hash != asked["hash"]:
+            raise DataError("the dataset's splits are no longer those of the plan; plan again with another --store")
         return splits
 
     def _store(self, resize: int | None) -> ImageStore:

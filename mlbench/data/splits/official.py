@@ -59,7 +59,9 @@ def owner_classes(items: ItemTable) -> tuple[tuple[int, ...], tuple[int, ...]]:
     test = items.labels[splits == held_out] if len(splits) else seen
     if not len(seen) or not len(test):
         named = ", ".join(sorted(set(splits.tolist()) - {""})) or "none"
-        raise DataError(f"split official: the table names no train and test items (splits: {named}); use the split mlrc")
+        raise DataError(
+            f"split official: the table names no train and test items (splits: {named}); use the split mlrc"
+        )
     return tuple(np.unique(seen).tolist()), tuple(np.unique(test).tolist())
 
 

@@ -1,13 +1,14 @@
 """A study: a benchmark bound to its dataset and its store."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
-from mlbench.api.dataset import Dataset
+from mlbench.api.dataset import Counts, Dataset
 from mlbench.api.errors import UnknownNameError
-from mlbench.data.splits import split
+from mlbench.data.splits import mlrc_splits, split
 from mlbench.protocols import DatasetFacts, Job, Outcome, Plan, Protocol, Recipe
 from mlbench.protocols.recipe import as_table, dataset_table
 from mlbench.registry import Resolved, blamed, check_requirements, component_identity, find, load, resolve, used_plugins
@@ -67,9 +68,28 @@ def open_study(benchmark: Benchmark, store: str | Path | None = None) -> Study:
         DataError: If the dataset is missing, damaged, too small or unfit for the split.
     """
     check_requirements(benchmark.require)
-    folder = Path(store) if store else None
+    return _study(benchmark, _recipe, Path(store) if store else None)
+
+
+def without_data(benchmark: Benchmark) -> Study | None:
+    """The study of a dataset that is not at hand: its plan is that of the complete dataset, its requests are not.
+
+    None where nobody knows how many classes it has.
+    """
+    expected = resolve("datasets", dataset_table(benchmark), "dataset").component.expected
+    return expected and _study(benchmark, partial(_expected, expected), None)
+
+
+def _expected(expected: Counts, benchmark: Benchmark) -> Recipe:
+    entry = find("datasets", benchmark.dataset.id, "dataset")
+    facts = DatasetFacts(entry.id, 0, "", expected.classes, expected.items)
+    # Only the sizes of its parts count for a plan, which other splits change by little.
+    return Recipe(benchmark, facts, mlrc_splits(expected.classes, benchmark.folds))
+
+
+def _study(benchmark: Benchmark, recipe_of: Callable[[Benchmark], Recipe], folder: Path | None) -> Study:
     try:
-        recipe = _recipe(benchmark)
+        recipe = recipe_of(benchmark)
         folder = folder or default_store(recipe)
         entry = find("protocols", benchmark.protocol, "protocol")
         with blamed(entry, "protocol", "cannot plan"):

@@ -23,6 +23,7 @@ from mlbench.registry import culprits, provenance_of, resolve, source_of, source
 from mlbench.spec import Transforms, digest
 from mlbench.store import Record, Store
 from mlbench.training import Meter, embed, train
+from mlbench.training.loop import Setup
 from mlbench.training.setup import from_identity, model_of, setup_of
 
 Tell = Callable[[Mapping[str, Any]], None]
@@ -107,8 +108,8 @@ class Worker:
     def _train(
         self, request: Mapping[str, Any], files: dict[str, bytes], tell: Tell
     ) -> tuple[dict[str, Any], dict[str, float]]:
-        learn, select = self._views(request, self._splits(request).fold_parts(request["job"]["fold"]))
-        setup = setup_of(request, learn, self.context.device)
+        learn, select = self.views(request, self.splits(request).fold_parts(request["job"]["fold"]))
+        setup = self.setup(request, learn)
         done = train(setup, learn, select, tell)
         if request["job"]["role"] == "reproduction":
             files[_MODEL] = save({name: tensor.contiguous() for name, tensor in done.state.items()})
@@ -119,8 +120,7 @@ class Worker:
     def _test(
         self, request: Mapping[str, Any], files: dict[str, bytes], tell: Tell
     ) -> tuple[dict[str, Any], dict[str, float]]:
-        searched = [part for part in self._splits(request).test_parts() if part is not None]
-        views = self._views(request, searched)
+        views = self.views(request, [part for part in self.splits(request).test_parts() if part is not None])
         further = request["evaluation"].get("metrics", [])
         metrics: list[Metric] = [Retrieval(tuple(request["evaluation"]["recall_at"]))]
         metrics += [from_identity("metrics", identity, "evaluation.metrics").build() for identity in further]
@@ -146,10 +146,20 @@ class Worker:
         model.load_state_dict(state)
         return model.to(self.context.device)
 
-    def _views(self, request: Mapping[str, Any], parts: Sequence[Part]) -> list[ImageView]:
+    def setup(self, request: Mapping[str, Any], learn: ImageView) -> Setup:
+        """The parts of a training that is to learn from a view."""
+        return setup_of(request, learn, self.context.device)
+
+    def views(self, request: Mapping[str, Any], parts: Sequence[Part]) -> list[ImageView]:
+        """The images of parts of the dataset, as a request wants them resized."""
         return [self._view(request["transforms"]["resize"], part) for part in parts]
 
-    def _splits(self, request: Mapping[str, Any]) -> ClassSplits:
+    def splits(self, request: Mapping[str, Any]) -> ClassSplits:
+        """The splits that a request was planned with.
+
+        Raises:
+            DataError: If the dataset is no longer split like that.
+        """
         asked = request["split"]
         scheme = from_identity("splits", asked, "split") if "id" in asked else resolve("splits", "mlrc", "split")
         splits = split(scheme, self.dataset.items, asked["folds"])

@@ -11,6 +11,9 @@ import numpy.typing as npt
 from mlbench.api.errors import DataError
 from mlbench.api.info import ComponentInfo
 
+#: What may stand in a column.
+_WORDS = {"splits": ("train", "val", "test"), "roles": ("query", "gallery")}
+
 
 @dataclass(frozen=True, kw_only=True)
 class ItemTable:
@@ -57,8 +60,9 @@ class ItemTable:
                 f"item table: labels must be 0..{len(self.class_names) - 1} with every class present, "
                 f"got {len(present)} distinct labels for {len(self.class_names)} classes"
             )
-        if stray := set(self.roles or ()) - {"query", "gallery", ""}:
-            raise DataError(f"item table: roles are query, gallery or empty, got {min(stray)!r}")
+        for name, known in _WORDS.items():
+            if stray := set(getattr(self, name) or ()) - {*known, ""}:
+                raise DataError(f"item table: {name} are {', '.join(known)} or empty, got {min(stray)!r}")
         if self.superclasses is not None and np.any(
             (self.superclasses < 0) | (self.superclasses >= len(self.superclass_names))
         ):
@@ -122,6 +126,8 @@ class Dataset(ABC):
     archives: ClassVar[tuple[Archive, ...]] = ()
     #: What the complete dataset holds, where that is known: ``mlbench datasets verify`` counts.
     expected: ClassVar[Counts | None] = None
+    #: Whether the owner's split shares its classes between train and test, for classification.
+    closed_set: ClassVar[bool] = False
 
     @property
     @abstractmethod

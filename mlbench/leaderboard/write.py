@@ -103,6 +103,7 @@ def _about(store: Store) -> str:
     lines = {
         "Protocol": f"{recipe['protocol']}, {recipe['folds']} folds, test on unseen classes",
         "Dataset": "{id}: {items} images, {classes} classes".format(**header["dataset"]),
+        **({"Split": _component(recipe["split"])} if "split" in recipe else {}),
         "Trunk": f"{model['trunk']['id']} {_arguments(model['trunk']['arguments'])}, batch norm {frozen}",
         "Embedding": f"{model['embedding_size']}-d, linear, L2-normalised",
         "Images": f"{recipe['transforms']['size']} × {recipe['transforms']['size']}",
@@ -119,6 +120,10 @@ def _about(store: Store) -> str:
 
 def _arguments(arguments: dict[str, Any]) -> str:
     return "(" + ", ".join(f"{name}={value}" for name, value in sorted(arguments.items())) + ")"
+
+
+def _component(identity: dict[str, Any]) -> str:
+    return " ".join([identity["id"], *([_arguments(identity["arguments"])] if identity["arguments"] else [])])
 
 
 def _origins(frame: pd.DataFrame) -> list[str]:

@@ -658,6 +658,18 @@ class LoneQueriesAreMisses(Retrieval):
         return brute(embeddings, labels, lone_counts=True)
 
 
+@fault("gallery", "of a gallery by its definition and by the metric")
+class SearchesTheQueries(Retrieval):
+    def search(self, queries, query_labels, gallery, gallery_labels):
+        return self(queries, query_labels)
+
+
+@fault("gallery", "other names: ['Recall@1'")
+class OtherNamesOfAGallery(Retrieval):
+    def search(self, *arrays):
+        return {"Recall@1": super().search(*arrays)["recall_at_1"]}
+
+
 @fault("sample-order", "samples in another order")
 class FirstHalfOnly(Retrieval):
     def __call__(self, embeddings, labels):

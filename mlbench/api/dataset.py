@@ -126,13 +126,16 @@ class Dataset(ABC):
     archives: ClassVar[tuple[Archive, ...]] = ()
     #: What the complete dataset holds, where that is known: ``mlbench datasets verify`` counts.
     expected: ClassVar[Counts | None] = None
-    #: Whether the owner's split shares its classes between train and test, for classification.
-    closed_set: ClassVar[bool] = False
 
     @property
     @abstractmethod
     def items(self) -> ItemTable:
         """The item table."""
+
+    @property
+    def closed_set(self) -> bool:
+        """Whether the owner's split is one for classification, with the same classes in train and test."""
+        return False
 
     @property
     def vector_size(self) -> int | None:

@@ -152,11 +152,18 @@ class _Coordinator:
         self.watch.failed(job.key, reason)
 
 
+def context_of(study: Study) -> Context:
+    """What a study's workers are told."""
+    benchmark = study.benchmark
+    device, threads = benchmark.runtime.device, benchmark.training.threads
+    return Context(str(study.store.path), dataset_table(benchmark), device, threads, used_files())
+
+
 @contextmanager
 def _pool(study: Study, jobs: int) -> Iterator[Pool]:
     benchmark = study.benchmark
     device, threads = benchmark.runtime.device, benchmark.training.threads
-    context = Context(str(study.store.path), dataset_table(benchmark), device, threads, used_files())
+    context = context_of(study)
     workers = benchmark.runtime.workers
     if workers is None:
         workers = max(1, available_cores() // threads) if device == "cpu" else 1

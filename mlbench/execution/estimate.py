@@ -10,11 +10,10 @@ import numpy as np
 import torch
 
 from mlbench.api.splits import Part
+from mlbench.execution.coordinator import context_of
 from mlbench.execution.study import Study
-from mlbench.execution.worker import Context, Worker
+from mlbench.execution.worker import Worker
 from mlbench.protocols import Job
-from mlbench.protocols.recipe import dataset_table
-from mlbench.registry import used_files
 from mlbench.spec import Benchmark, Training
 from mlbench.training import train
 
@@ -51,14 +50,9 @@ def estimates(study: Study) -> Iterator[Estimate]:
         TrainingStopped: If a method gives up within the few steps.
         MlbenchError: As in a run.
     """
-    benchmark = study.benchmark
     with TemporaryDirectory() as folder:
-        worker = Worker(
-            Context(
-                folder, dataset_table(benchmark), benchmark.runtime.device, benchmark.training.threads, used_files()
-            )
-        )
-        for method in benchmark.methods:
+        worker = Worker(replace(context_of(study), store=folder))
+        for method in study.benchmark.methods:
             yield _estimate(study, worker, [job for job in study.plan.jobs if job.method == method.name])
 
 

@@ -13,7 +13,7 @@ from mlbench.execution.study import Study
 from mlbench.execution.watch import Watch
 from mlbench.execution.worker import Context
 from mlbench.protocols import Job, Outcome
-from mlbench.protocols.recipe import dataset_table
+from mlbench.protocols.recipe import as_table, dataset_table
 from mlbench.registry import used_files
 from mlbench.spec import digest
 from mlbench.store import Record
@@ -156,7 +156,8 @@ def context_of(study: Study) -> Context:
     """What a study's workers are told."""
     benchmark = study.benchmark
     device, threads = benchmark.runtime.device, benchmark.training.threads
-    return Context(str(study.store.path), dataset_table(benchmark), device, threads, used_files())
+    dataset, trunk = dataset_table(benchmark), as_table(benchmark.model.trunk)
+    return Context(str(study.store.path), dataset, device, threads, used_files(), trunk)
 
 
 @contextmanager

@@ -43,9 +43,9 @@ def test_gradients_do_not_depend_on_the_tiling(monkeypatch):
 
 
 def test_triplets_of_many_positives_are_searched(monkeypatch):
-    import mlbench_kernels.rules.triplets as triplets
+    import mlbench_kernels.rules.intervals as intervals
 
-    monkeypatch.setattr(triplets, "_FEW", 0)
+    monkeypatch.setattr(intervals, "_FEW", 0)
     x, labels = data(60, 5, 4)
     for name in ("all", "semi-hard"):
         check(name, "negatives", "euclidean", [x.double(), labels], "blocked", 1e-9)

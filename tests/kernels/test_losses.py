@@ -8,7 +8,7 @@ from brute import DISTANCES, data, run_python
 from loss_checks import LOSSES, check, check_losses
 from mlbench_kernels import losses
 from mlbench_kernels.losses import pair_loss
-from mlbench_kernels.losses.listed import pair_distances_op, positive_pairs_op, positive_table_op
+from mlbench_kernels.losses.listed import pair_distances_op, positive_pairs_op, positive_slots_op
 from mlbench_kernels.losses.statistics import pair_statistics_op
 from mlbench_kernels.rules import Hinge, LogSumExp, Triplets
 
@@ -188,7 +188,7 @@ def test_operators_are_registered_as_torch_expects():
         index = torch.tensor([0, 3, 3]), torch.tensor([1, 2, 6])
         torch.library.opcheck(pair_distances_op, (problem[0], problem[2], "cosine", *index))
         torch.library.opcheck(positive_pairs_op, (labels, problem[3]))
-        torch.library.opcheck(positive_table_op, (labels, problem[3]))
+        torch.library.opcheck(positive_slots_op, (labels, problem[3]))
 
 
 @pytest.mark.parametrize(("name", "options"), MODULES, ids=str)

@@ -37,6 +37,7 @@ if TYPE_CHECKING:
     from mlbench.api.space import Int as Int
     from mlbench.api.space import Space as Space
     from mlbench.api.table import table_dataset as table_dataset
+    from mlbench.api.trunk import StartsFromWeights as StartsFromWeights
     from mlbench.api.trunk import Trunk as Trunk
 
 # Importing this package must stay cheap: `mlbench --help` and `mlbench ls` pass through it.
@@ -62,6 +63,6 @@ __getattr__, __dir__ = lazy_exports(
         "sampler": ("GroupedBatch", "RefreshedSampler", "Sampler"),
         "space": ("Categorical", "Dimension", "Float", "Int", "Space"),
         "table": ("table_dataset",),
-        "trunk": ("Trunk",),
+        "trunk": ("StartsFromWeights", "Trunk"),
     },
 )

@@ -156,7 +156,8 @@ class _Coordinator:
 def _pool(study: Study, jobs: int) -> Iterator[Pool]:
     benchmark = study.benchmark
     device, threads = benchmark.runtime.device, benchmark.training.threads
-    context = Context(str(study.store.path), as_table(benchmark.dataset), device, threads, used_files())
+    dataset, trunk = as_table(benchmark.dataset), as_table(benchmark.model.trunk)
+    context = Context(str(study.store.path), dataset, device, threads, used_files(), trunk)
     workers = benchmark.runtime.workers
     if workers is None:
         workers = max(1, available_cores() // threads) if device == "cpu" else 1

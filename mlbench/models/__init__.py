@@ -6,6 +6,7 @@ from mlbench._lazy import lazy_exports
 
 if TYPE_CHECKING:
     from mlbench.models.conv import ConvSmall as ConvSmall
+    from mlbench.models.efficientnet_lite import EfficientNetLite0 as EfficientNetLite0
     from mlbench.models.embedder import EmbeddingModel as EmbeddingModel
     from mlbench.models.mlp import Mlp as Mlp
     from mlbench.models.timm_trunk import TimmTrunk as TimmTrunk
@@ -16,6 +17,7 @@ __getattr__, __dir__ = lazy_exports(
     __name__,
     {
         "conv": ("ConvSmall",),
+        "efficientnet_lite": ("EfficientNetLite0",),
         "embedder": ("EmbeddingModel",),
         "mlp": ("Mlp",),
         "timm_trunk": ("TimmTrunk",),

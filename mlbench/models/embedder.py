@@ -2,6 +2,7 @@
 
 from typing import Self
 
+import torch
 from torch import Tensor, nn
 
 from mlbench.api import ConfigError
@@ -23,6 +24,8 @@ class EmbeddingModel(nn.Module):
         embedding_size: Width E of the embeddings.
         freeze_batchnorm: Keep the trunk's batch norms in evaluation mode. Meant for pretrained trunks: the statistics
             of an untrained one say nothing.
+        frozen_trunk: Train the embedder alone. The trunk gets no gradient and stays in evaluation mode, so it is the
+            same fixed map of the images throughout.
 
     Attributes:
         trunk: The trunk.
@@ -33,7 +36,9 @@ class EmbeddingModel(nn.Module):
         ConfigError: If the trunk states no ``features``, or a size is not positive.
     """
 
-    def __init__(self, trunk: nn.Module, embedding_size: int, *, freeze_batchnorm: bool = False) -> None:
+    def __init__(
+        self, trunk: nn.Module, embedding_size: int, *, freeze_batchnorm: bool = False, frozen_trunk: bool = False
+    ) -> None:
         super().__init__()
         features = getattr(trunk, "features", None)
         if not isinstance(features, int) or features < 1:
@@ -45,17 +50,24 @@ class EmbeddingModel(nn.Module):
         self.embedder = nn.Linear(features, embedding_size)
         self.embedding_size = embedding_size
         self.freeze_batchnorm = freeze_batchnorm
+        self.frozen_trunk = frozen_trunk
+        if frozen_trunk:
+            trunk.requires_grad_(False)
         self.train(self.training)
 
     def forward(self, images: Tensor) -> Tensor:
         """Map ``[B, C, H, W]`` images to un-normalised embeddings ``[B, E]``."""
-        embeddings: Tensor = self.embedder(self.trunk(images))
+        with torch.set_grad_enabled(torch.is_grad_enabled() and not self.frozen_trunk):
+            features = self.trunk(images)
+        embeddings: Tensor = self.embedder(features)
         return embeddings
 
     def train(self, mode: bool = True) -> Self:
-        """Set training mode everywhere but in frozen batch norms."""
+        """Set training mode everywhere but in a frozen trunk and in frozen batch norms."""
         super().train(mode)
-        if mode and self.freeze_batchnorm:
+        if self.frozen_trunk:
+            self.trunk.eval()
+        elif mode and self.freeze_batchnorm:
             for module in self.trunk.modules():
                 # By name, as in the Reality Check: the libraries have batch norms of their own (timm's BatchNormAct2d).
                 if "BatchNorm" in type(module).__name__:

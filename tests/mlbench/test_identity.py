@@ -58,6 +58,7 @@ CHANGES = {
     "model.trunk": {"id": "conv-small", "width": 9},
     "model.embedding_size": 65,
     "model.freeze_batchnorm": True,
+    "model.frozen_trunk": True,
     "transforms.size": 31,
     "transforms.resize": None,
     "transforms.crop.scale": [0.2, 1.0],

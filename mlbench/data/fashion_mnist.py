@@ -29,8 +29,8 @@ _SIDE = 28
 class FashionMnist(Dataset):
     """70,000 grey 28x28 pictures of ten kinds of clothes, with the owner's training and test split.
 
-    Ten classes are few for class-disjoint folds: half are for testing, and ``folds = 2``, the only choice, leaves two or
-    three of the other five to train on. It is here because it installs anywhere, not because it is hard.
+    Ten classes are few for class-disjoint folds: half are for testing, and ``folds = 2``, the only sensible choice,
+    leaves two or three of the other five to train on. It is here because it installs anywhere, not because it is hard.
 
     Args:
         path: A folder that holds the owner's four files (``train-images-idx3-ubyte.gz``, ...), or the unpacked Debian

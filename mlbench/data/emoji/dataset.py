@@ -4,13 +4,13 @@ import json
 from collections.abc import Callable
 from functools import cached_property
 from pathlib import Path
-from typing import ClassVar
+from typing import Any, ClassVar
 
 import numpy as np
 import numpy.typing as npt
 
 from mlbench.api.dataset import Archive, Counts, Dataset, ItemTable
-from mlbench.api.errors import ConfigError
+from mlbench.api.errors import ConfigError, DataError
 from mlbench.api.hashing import digest
 from mlbench.api.info import ComponentInfo
 from mlbench.data.emoji.building import DRAWINGS, ITEMS, PHRASES, build
@@ -54,7 +54,7 @@ class Emoji(Dataset):
     @cached_property
     def items(self) -> ItemTable:
         """The item table; ids are ``1F600/noto``, class names ``1F600 grinning face``."""
-        rows = json.loads((self._folder / ITEMS).read_text(encoding="utf-8"))
+        rows = self._json(ITEMS)
         drawn = [vendors for _, vendors in rows.values()]
         views = tuple(vendor for vendors in drawn for vendor in vendors)
         labels = np.repeat(np.arange(len(drawn)), [len(vendors) for vendors in drawn]).astype(np.int64)
@@ -85,7 +85,7 @@ class Emoji(Dataset):
         Raises:
             ConfigError: If there is no such language.
         """
-        languages = json.loads((self._folder / PHRASES).read_text(encoding="utf-8"))
+        languages = self._json(PHRASES)
         if language not in languages:
             raise ConfigError(f"emoji: no language {language!r}; languages: {', '.join(sorted(languages))}")
         return tuple(tuple(phrases) for phrases in languages[language])
@@ -94,6 +94,13 @@ class Emoji(Dataset):
     def build_prepared(cls, files: Path, target: Path, progress: Callable[[int, int], None]) -> None:
         """Join and draw what the packages in ``files`` hold; see `Dataset.build_prepared`."""
         build(files, target, progress)
+
+    def _json(self, name: str) -> Any:
+        file = self._folder / name
+        try:
+            return json.loads(file.read_text(encoding="utf-8"))
+        except (OSError, ValueError) as error:
+            raise DataError(f"emoji: {file}: {error}; `mlbench datasets prepare emoji` makes it") from None
 
     @cached_property
     def _folder(self) -> Path:

@@ -21,6 +21,8 @@ def data_of_package(package: IO[bytes]) -> IO[bytes]:
         if not size.isdigit():
             break
         if name.startswith("data.tar"):
-            return io.BytesIO(package.read(int(size)))
+            if len(data := package.read(int(size))) < int(size):
+                break
+            return io.BytesIO(data)
         package.seek(int(size) + int(size) % 2, io.SEEK_CUR)
     raise DataError(f"{package.name}: holds no data.tar; it is damaged or cut short")

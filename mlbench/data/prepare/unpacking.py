@@ -1,5 +1,6 @@
 """Archives unpacked without trust in them."""
 
+import gzip
 import lzma
 import shutil
 import tarfile
@@ -17,15 +18,8 @@ from mlbench.data.prepare.debian import data_of_package
 #: An archive may unpack to so many times its size, or so many bytes if that is more. Photographs reach 1, tables 20.
 RATIO, FLOOR = 100, 1 << 28
 _CHUNK = 1 << 20
-_BROKEN = (
-    tarfile.TarError,
-    zipfile.BadZipFile,
-    zlib.error,
-    lzma.LZMAError,
-    EOFError,
-    RuntimeError,
-    NotImplementedError,
-)
+#: `RuntimeError` is zipfile's word for an encrypted member and for an unknown compression.
+_DAMAGED = (tarfile.TarError, zipfile.BadZipFile, gzip.BadGzipFile, zlib.error, lzma.LZMAError, EOFError, RuntimeError)
 
 
 class _Member(NamedTuple):
@@ -74,7 +68,7 @@ def _members(archive: Path) -> Iterator[_Member]:
         yield from _tar_members(archive)
     else:
         size = archive.stat().st_size
-        yield _Member(archive.name, size, partial(open, archive, "rb"), size)
+        yield _Member(archive.name, size, lambda: archive.open("rb"), size)
 
 
 def _zip_members(archive: Path) -> Iterator[_Member]:
@@ -90,14 +84,27 @@ def _zip_members(archive: Path) -> Iterator[_Member]:
 
 def _tar_members(archive: Path) -> Iterator[_Member]:
     with archive.open("rb") as stream:
-        source = data_of_package(stream) if archive.suffix == ".deb" else stream
-        with tarfile.open(fileobj=source, mode="r|*", encoding="utf-8", errors="surrogateescape") as file:
+        source = _decompressed(data_of_package(stream) if archive.suffix == ".deb" else stream)
+        with tarfile.open(fileobj=source, mode="r|", encoding="utf-8", errors="surrogateescape") as file:
             for info in file:
                 if not (info.isfile() or info.isdir()):
                     kind = "a link" if info.issym() or info.islnk() else "no regular file"
                     raise DataError(f"{archive}: {info.name!r} is {kind}; refused")
                 if info.isfile():
                     yield _Member(_text(info.name), info.size, partial(_opened, file, info), stream.tell())
+
+        # To the end, where the compressor's checksum is: tarfile stops before it, and its own decompression ignores it.
+        while source.read(_CHUNK):
+            pass
+
+
+def _decompressed(stream: IO[bytes]) -> IO[bytes]:
+    start = stream.tell()
+    magic = stream.read(6)
+    stream.seek(start)
+    if magic[:2] == b"\x1f\x8b":
+        return cast(IO[bytes], gzip.GzipFile(fileobj=stream))
+    return lzma.LZMAFile(stream) if magic == b"\xfd7zXZ\0" else stream
 
 
 def _zip_name(info: zipfile.ZipInfo) -> str:
@@ -146,6 +153,6 @@ def _write(member: _Member, path: Path) -> None:
 def _told(archive: Path) -> Iterator[None]:
     try:
         yield
-    except _BROKEN as error:
+    except _DAMAGED as error:
         reason = str(error) or type(error).__name__
         raise DataError(f"{archive}: cannot be unpacked: {reason}; it is damaged or cut short, get it again") from error

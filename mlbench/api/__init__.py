@@ -30,6 +30,7 @@ if TYPE_CHECKING:
     from mlbench.api.metric import Metric as Metric
     from mlbench.api.sampler import GroupedBatch as GroupedBatch
     from mlbench.api.sampler import RefreshedSampler as RefreshedSampler
+    from mlbench.api.sampler import ResumableBatches as ResumableBatches
     from mlbench.api.sampler import Sampler as Sampler
     from mlbench.api.space import Categorical as Categorical
     from mlbench.api.space import Dimension as Dimension
@@ -60,7 +61,7 @@ __getattr__, __dir__ = lazy_exports(
         "hashing": ("digest",),
         "info": ("API_VERSIONS", "ComponentInfo"),
         "metric": ("Metric",),
-        "sampler": ("GroupedBatch", "RefreshedSampler", "Sampler"),
+        "sampler": ("GroupedBatch", "RefreshedSampler", "ResumableBatches", "Sampler"),
         "space": ("Categorical", "Dimension", "Float", "Int", "Space"),
         "table": ("table_dataset",),
         "trunk": ("StartsFromWeights", "Trunk"),

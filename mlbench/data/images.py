@@ -26,13 +26,22 @@ class ImageView:
         labels: Class of every image, ``0..C-1`` in the order in which the classes were asked for. ``[N]`` int64
         ids: Id of every image in the dataset. ``[N]``
         channels: 1 or 3; of vectors their length.
+        superclasses: Superclass of every image, where the dataset has some. ``[N]`` int64
     """
 
-    def __init__(self, pixels: Pixels, labels: npt.NDArray[np.int64], ids: tuple[str, ...], channels: int) -> None:
+    def __init__(
+        self,
+        pixels: Pixels,
+        labels: npt.NDArray[np.int64],
+        ids: tuple[str, ...],
+        channels: int,
+        superclasses: npt.NDArray[np.int64] | None = None,
+    ) -> None:
         self._pixels = pixels
         self.labels = labels
         self.ids = ids
         self.channels = channels
+        self.superclasses = superclasses
 
     def __len__(self) -> int:
         return len(self.ids)
@@ -109,7 +118,9 @@ class ImageStore:
         labels = new_label[self._items.labels]
         indices = np.flatnonzero(labels >= 0)
         ids = tuple(self._items.ids[index] for index in indices)
-        return ImageView(_select(self._pixels, indices), labels[indices], ids, self._channels)
+        above = self._items.superclasses
+        superclasses = None if above is None else above[self._items.labels[indices]]
+        return ImageView(_select(self._pixels, indices), labels[indices], ids, self._channels, superclasses)
 
 
 def resized(image: npt.NDArray[np.uint8], shorter: int | None) -> npt.NDArray[np.uint8]:

@@ -91,7 +91,10 @@ def _facts(resolved: Resolved) -> DatasetFacts:
         items, content, vectors = dataset.items, dataset.content_hash, dataset.vector_size is not None
     known = component_identity(resolved.entry, resolved.component)
     classes = len(items.class_names)
-    return DatasetFacts(known["id"], known["version"], content, classes, len(items), known.get("source"), vectors)
+    superclasses = None if items.superclasses is None else tuple(items.superclasses.tolist())
+    return DatasetFacts(
+        known["id"], known["version"], content, classes, len(items), known.get("source"), vectors, superclasses
+    )
 
 
 def _recorded(name: str, folder: Path | None) -> str:

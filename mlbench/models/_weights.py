@@ -33,8 +33,10 @@ def load_weights(body: nn.Module, file: str, classifier: Collection[str]) -> Non
         ConfigError: If there is no such file, it is no state dict, or it does not fit; the message names the file and
             the first offending key.
     """
+    expected = body.state_dict()
     given = {key: tensor for key, tensor in read_weights(file).items() if key not in classifier}
-    problem = _first_misfit(body.state_dict(), given)
+    given = {key: _of_today(tensor, expected.get(key)) for key, tensor in given.items()}
+    problem = _first_misfit(expected, given)
     if problem:
         raise ConfigError(f"{file}: does not fit {type(body).__name__}: {problem}")
     body.load_state_dict(given, strict=False)
@@ -90,6 +92,11 @@ def _state_dict(path: Path, content: object) -> dict[str, Tensor]:
         raise ConfigError(f"{path}: {stray}: is a {kind}, not a tensor; save the model's state dict on its own")
     saved_trunk = all(str(key).startswith("body.") for key in content)
     return {str(key).removeprefix("body.") if saved_trunk else str(key): value for key, value in content.items()}
+
+
+def _of_today(given: Tensor, expected: Tensor | None) -> Tensor:
+    """Early PyTorch saved the vectors of a batch norm as ``[1, C]``."""
+    return given[0] if expected is not None and given.shape == (1, *expected.shape) else given
 
 
 def _first_misfit(expected: Mapping[str, Tensor], given: Mapping[str, Tensor]) -> str | None:

@@ -2,13 +2,14 @@
 
 from collections.abc import Mapping
 from dataclasses import replace
-from typing import Any
+from typing import Any, Literal
 
 import torch
 from torch import nn
 
 from mlbench.api.sampler import Sampler
 from mlbench.api.trunk import StartsFromWeights
+from mlbench.data.batches import batches_of
 from mlbench.data.images import ImageView
 from mlbench.data.samplers import MPerClass
 from mlbench.data.transforms import EvalTransform, TrainTransform, output_channels
@@ -40,7 +41,7 @@ def setup_of(request: Mapping[str, Any], train_view: ImageView, device: str, tru
     torch.set_num_threads(training.threads)
     torch.manual_seed(seed)
     trunk = trunk or from_identity("models", request["model"]["trunk"], "model.trunk")
-    model = _model(request, train_view, trunk).to(device)
+    model = _model(request, train_view, trunk, training.precision).to(device)
     context = {"num_classes": int(train_view.labels.max()) + 1, "embedding_size": model.embedding_size}
     loss, miner = (_module(request[part], context, part, device) for part in ("loss", "miner"))
     sampler = _sampler(request, training.batch_size)
@@ -50,7 +51,7 @@ def setup_of(request: Mapping[str, Any], train_view: ImageView, device: str, tru
         loss=loss,
         miner=miner,
         sampler=sampler,
-        batches=sampler.batches(train_view.labels, seed),
+        batches=batches_of(sampler, train_view.labels, seed, train_view.superclasses),
         train_transform=TrainTransform(transforms),
         eval_transform=EvalTransform(transforms),
         training=training,
@@ -75,7 +76,9 @@ def model_of(request: Mapping[str, Any], view: ImageView) -> EmbeddingModel:
     return _model(request, view, trunk)
 
 
-def _model(request: Mapping[str, Any], view: ImageView, trunk: Resolved) -> EmbeddingModel:
+def _model(
+    request: Mapping[str, Any], view: ImageView, trunk: Resolved, precision: Literal["fp32", "bf16"] = "fp32"
+) -> EmbeddingModel:
     table = request["model"]
     transforms = Transforms.model_validate(request["transforms"])
     channels = view.channels if view.vectors else output_channels(transforms, view.channels)
@@ -84,6 +87,7 @@ def _model(request: Mapping[str, Any], view: ImageView, trunk: Resolved) -> Embe
         table["embedding_size"],
         freeze_batchnorm=table["freeze_batchnorm"],
         frozen_trunk=table.get("frozen_trunk", False),
+        precision=precision,
     )
 
 

@@ -78,6 +78,7 @@ CHANGES = {
     "training.evaluate_every": 3,
     "training.patience": 8,
     "training.threads": 2,
+    "training.precision": "bf16",
     "training.optimizer.name": "SGD",
     "training.optimizer.lr": 1e-5,
     "training.optimizer.weight_decay": 0.0,

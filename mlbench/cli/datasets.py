@@ -117,29 +117,27 @@ def _state(bare: str, dataset: "type[Dataset]") -> str:
     from mlbench.data.prepare.location import prepared
     from mlbench.registry import parameters
 
-    if dataset.archives:
-        return "prepared" if prepared(bare) else "not prepared"
     path = parameters(dataset).get("path")
-    return "needs a path" if path is not None and path.required else "needs nothing"
+    if path is None:
+        return "needs nothing"
+    if path.required:
+        return "needs a path"
+    return "prepared" if prepared(bare) else "not prepared"
 
 
 def _described(bare: str, dataset: "type[Dataset]", path: str | None) -> Iterator[str]:
     from mlbench.api.errors import DataError
-    from mlbench.data.prepare.location import dataset_folder
-    from mlbench.data.prepare.verifying import complete
+    from mlbench.data.prepare.verifying import complete, place
     from mlbench.registry import info_of
 
-    info, state = info_of(dataset), _state(bare, dataset)
+    info = info_of(dataset)
     yield f"{bare}: {info.summary}"
     yield f"licence   {dataset.licence or 'not stated'}"
     yield f"citation  {info.citation or 'not stated'}"
     if dataset.expected:
         yield f"complete  {dataset.expected.classes:,} classes, {dataset.expected.items:,} items"
-    if state == "needs a path" and path is None:
-        yield "get it    it is yours: give its path"
-        return
     try:
-        folder = dataset_folder(bare, path) if dataset.archives or path else None
+        folder = place(bare, dataset, path)
         found = complete(bare, dataset, folder)
     except DataError as error:
         yield f"state     {error}"

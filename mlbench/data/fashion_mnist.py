@@ -55,6 +55,7 @@ class FashionMnist(Dataset):
         ),
     )
     expected: ClassVar[Counts | None] = Counts(classes=10, items=70_000)
+    closed_set: ClassVar[bool] = True
 
     def __init__(self, path: str | None = None) -> None:
         self._path = path

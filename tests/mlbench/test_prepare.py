@@ -15,6 +15,7 @@ from pathlib import Path
 import pytest
 from filelock import FileLock
 from PIL import Image
+from web_server import offering
 
 from mlbench.api.dataset import Archive, Counts
 from mlbench.api.errors import DataError
@@ -23,7 +24,6 @@ from mlbench.data.prepare import preparing, unpacking
 from mlbench.data.prepare.location import dataset_folder, prepared
 from mlbench.data.prepare.preparing import prepare
 from mlbench.data.prepare.verifying import verify
-from tests.mlbench.server import offering
 
 NAMES = ["cat/0.png", "cat/1.png", "dog/0.png", "dog/1.png"]
 
@@ -62,6 +62,9 @@ def _toy(archive: Path, url: str = "", checksum: str | None = None) -> type[Fold
             ),
         )
         expected = Counts(classes=2, items=4)
+
+        def __init__(self, path: str | None = None) -> None:
+            super().__init__(str(dataset_folder("toy", path)))
 
     return Toy
 

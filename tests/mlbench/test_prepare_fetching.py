@@ -6,11 +6,11 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from web_server import Offer, offering
 
 from mlbench.api.dataset import Archive
 from mlbench.api.errors import DataError
 from mlbench.data.prepare.fetching import fetch
-from tests.mlbench.server import Offer, offering
 
 CONTENT = os.urandom(50_000)
 SHA256 = f"sha256:{hashlib.sha256(CONTENT).hexdigest()}"

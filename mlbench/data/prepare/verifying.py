@@ -1,6 +1,7 @@
 """Whether a dataset in files is all there and as it was."""
 
 from collections.abc import Callable
+from inspect import Parameter, signature
 from pathlib import Path
 from typing import Any
 
@@ -9,6 +10,24 @@ from mlbench.api.errors import DataError
 from mlbench.data.prepare.location import data_root, dataset_folder, read_manifest
 
 _SHOWN = 5
+
+
+def place(name: str, dataset: type[Dataset], path: str | None = None) -> Path | None:
+    """Where a dataset lies: ``path``, else where it was prepared; None if it needs no files.
+
+    Raises:
+        DataError: If there is nothing, or it is the user's own and ``path`` is missing.
+    """
+    parameter = signature(dataset).parameters.get("path")
+    if parameter is None:
+        if path is not None:
+            raise DataError(f"{name}: needs no files, so it has no path")
+        return None
+    if parameter.default is not Parameter.empty:
+        return dataset_folder(name, path)
+    if path is None:
+        raise DataError(f"{name}: is yours, wherever it lies: give its --path")
+    return Path(path).expanduser()
 
 
 def complete(name: str, dataset: type[Dataset], folder: Path | None) -> Dataset:
@@ -61,11 +80,10 @@ def verify(
     Raises:
         DataError: If something is missing, changed or cannot be decoded; names the first few.
     """
-    files = bool(dataset.archives) or path is not None
-    folder = dataset_folder(name, path) if files else None
+    folder = place(name, dataset, path)
     found = complete(name, dataset, folder)
     content = found.content_hash
-    noted = (read_manifest(data_root() / name) or {}).get("content") if files and path is None else None
+    noted = (read_manifest(data_root() / name) or {}).get("content") if folder and path is None else None
     if noted not in (None, content):
         raise DataError(
             f"{name}: the content of {folder} is not what was prepared (hash {content[:12]}, was {str(noted)[:12]}): "

@@ -2,6 +2,7 @@
 
 from dataclasses import replace
 from functools import cached_property
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -37,12 +38,18 @@ class Without(Dataset):
     def items(self) -> ItemTable:
         """The item table of those that stay; the classes are the same."""
         whole = self.whole.items
-        named = {name: getattr(whole, name) for name in ("ids", "views", "splits", "roles")}
-        texts = {
-            name: values and tuple(values[index] for index in self.kept.tolist()) for name, values in named.items()
-        }
-        boxes = None if whole.boxes is None else whole.boxes[self.kept]
-        return replace(whole, labels=whole.labels[self.kept], boxes=boxes, **texts)
+        return replace(
+            whole,
+            ids=self._of(whole.ids),
+            labels=whole.labels[self.kept],
+            views=self._of(whole.views),
+            splits=self._of(whole.splits),
+            roles=self._of(whole.roles),
+            boxes=None if whole.boxes is None else whole.boxes[self.kept],
+        )
+
+    def _of(self, values: Any) -> Any:
+        return values and tuple(values[index] for index in self.kept.tolist())
 
     @property
     def vector_size(self) -> int | None:

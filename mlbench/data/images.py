@@ -83,9 +83,8 @@ class ImageStore:
         whole, places = (dataset.whole, dataset.kept) if isinstance(dataset, Without) else (dataset, places)
         shelf = prepared(whole, resize)
         if damaged := np.intersect1d(shelf.damaged, places).tolist():
-            raise DataError(
-                _summary([reason(whole, index, resize) or "" for index in damaged[:_SHOWN]], damaged, items)
-            )
+            reasons = [reason(whole, index, resize) or "" for index in damaged[:_SHOWN]]
+            raise DataError(_summary(reasons, len(damaged), len(items)))
         return cls(items, shelf, places)
 
     def __len__(self) -> int:
@@ -129,7 +128,8 @@ def _checked_vector(vector: npt.NDArray[Any], size: int, name: str) -> npt.NDArr
     return vector
 
 
-def _summary(reasons: Sequence[str], damaged: Sequence[int], items: ItemTable) -> str:
+def _summary(reasons: Sequence[str], damaged: int, total: int) -> str:
     shown = "\n  ".join(reasons)
-    rest = f"\n  and {len(damaged) - _SHOWN} more" if len(damaged) > _SHOWN else ""
-    return f"{len(damaged)} of {len(items)} images cannot be decoded:\n  {shown}{rest}"
+    rest = f"\n  and {damaged - _SHOWN} more" if damaged > _SHOWN else ""
+    skip = "" if damaged == total else "\nReplace them, or leave them out with --set damaged=skip"
+    return f"{damaged} of {total} images cannot be decoded:\n  {shown}{rest}{skip}"

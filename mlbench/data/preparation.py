@@ -1,6 +1,6 @@
 """What is prepared, image by image, and where it lies on disk."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -76,7 +76,7 @@ class Layout:
             chunks.append(Chunk(items, shapes, partial(mapped, path), mapped=True))
         return Shelf(chunks)
 
-    def forget(self, items: Ints) -> None:
+    def forget(self, items: Sequence[int]) -> None:
         """Remove the chunks that hold any of these items."""
         for path, held in self.chunks:
             if np.isin(held, items).any():

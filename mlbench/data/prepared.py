@@ -1,11 +1,8 @@
 """The prepared images of a dataset: found, or made where they are missing."""
 
-import errno
-import os
 import shutil
 import time
 from collections.abc import Callable, Mapping
-from contextlib import suppress
 from pathlib import Path
 
 import numpy as np
@@ -28,14 +25,13 @@ _IN_MEMORY = 2**26
 _SAMPLE = 8
 
 
-def prepared(
+def prepare(
     dataset: Dataset, resize: int | None, decoders: Decoders | None = None, tell: Tell = lambda *_: None
-) -> Shelf:
-    """Every image of a dataset, decoded once and resized.
+) -> Layout | None:
+    """Decode every image of a dataset once and keep it, resized, in the cache folder; a small set is left alone.
 
-    Sets of up to 64 MiB are decoded into memory at every call. Larger ones lie in the cache folder, in chunk files that
-    are mapped: processes share them, and a preparation that was killed goes on with the first missing chunk. Processes
-    that prepare the same images at once take turns.
+    Images lie in chunk files. A preparation that was killed goes on with the first missing chunk; processes that
+    prepare the same images at once take turns.
 
     Args:
         dataset: A dataset of images.
@@ -43,22 +39,41 @@ def prepared(
         decoders: Processes that decode; by default this one does.
         tell: Is told how far it is.
 
+    Returns:
+        Where the images lie; None if they are less than 64 MiB.
+
     Raises:
-        DataError: If the disk is too small or cannot be written, or the images on disk are not the dataset's.
+        DataError: If the disk is too small or cannot be written.
     """
-    sample = _sample(dataset, resize)
-    size = sum(image.size for image in sample.values()) * len(dataset.items) // len(sample)
+    size = _bytes(dataset, _sample(dataset, resize))
     if size <= _IN_MEMORY:
-        return in_memory(dataset, resize)
+        return None
     layout = Layout.of(dataset, resize)
     if layout.missing():
         _make(layout, dataset, resize, size, decoders, tell)
+    return layout
+
+
+def prepared(
+    dataset: Dataset, resize: int | None, decoders: Decoders | None = None, tell: Tell = lambda *_: None
+) -> Shelf:
+    """Every image of a dataset, decoded once and resized.
+
+    Sets of up to 64 MiB are decoded into memory at every call. Larger ones are mapped from where `prepare`, whose
+    arguments these are, has put them: all processes share them.
+
+    Raises:
+        DataError: Also if the images on disk are not the dataset's.
+    """
+    layout = prepare(dataset, resize, decoders, tell)
+    if layout is None:
+        return in_memory(dataset, resize)
     shelf = layout.open()
     if mended := [index for index in shelf.damaged if reason(dataset, index, resize) is None]:
         # It was the disk or the network that failed, not the image.
         layout.forget(mended)
         return prepared(dataset, resize, decoders, tell)
-    _compare(shelf, sample, dataset, layout.folder)
+    _compare(shelf, _sample(dataset, resize), dataset, layout.folder)
     return shelf
 
 
@@ -74,6 +89,11 @@ def reason(dataset: Dataset, index: int, resize: int | None) -> str | None:
 def _sample(dataset: Dataset, resize: int | None) -> Mapping[int, npt.NDArray[np.uint8]]:
     places = np.unique(np.linspace(0, len(dataset.items) - 1, _SAMPLE).astype(np.int64))
     return dict(zip(places.tolist(), decoded(dataset, places, resize), strict=True))
+
+
+def _bytes(dataset: Dataset, sample: Mapping[int, npt.NDArray[np.uint8]]) -> int:
+    """About how many bytes the prepared images have."""
+    return sum(image.size for image in sample.values()) * len(dataset.items) // len(sample)
 
 
 def _make(

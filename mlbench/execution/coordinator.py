@@ -1,14 +1,15 @@
 """Carries out a plan: what is done is in the store, what is ready goes to the pool, until nothing is left."""
 
-import os
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any
 
 from mlbench.api import errors
+from mlbench.execution.cores import available_cores
 from mlbench.execution.environment import environment
 from mlbench.execution.pool import InProcess, LocalProcesses, Message, Pool
+from mlbench.execution.preparation import prepare_images
 from mlbench.execution.study import Study
 from mlbench.execution.watch import Watch
 from mlbench.execution.worker import Context
@@ -65,6 +66,7 @@ class _Coordinator:
         self._take_stock(ready)
         self.watch.begin(len(self.study.plan), self.summary.total)
         if self.pending:
+            prepare_images(self.study.dataset, self.study.benchmark, self.watch)
             with _pool(self.study, len(self.pending)) as pool:
                 while self.pending or self.running:
                     self._fill(pool)
@@ -156,20 +158,25 @@ class _Coordinator:
 def _pool(study: Study, jobs: int) -> Iterator[Pool]:
     benchmark = study.benchmark
     device, threads = benchmark.runtime.device, benchmark.training.threads
-    context = Context(str(study.store.path), as_table(benchmark.dataset), device, threads, used_files())
-    workers = benchmark.runtime.workers
+    workers, loaders = benchmark.runtime.workers, benchmark.runtime.loaders
     if workers is None:
         workers = max(1, available_cores() // threads) if device == "cpu" else 1
+    if loaders is None:
+        loaders = 0 if device == "cpu" else max(1, available_cores() // max(1, workers) - 1)
+    context = Context(
+        str(study.store.path),
+        as_table(benchmark.dataset),
+        device,
+        threads,
+        used_files(),
+        skipped=study.recipe.dataset.skipped,
+        loaders=loaders,
+    )
     pool: Pool = LocalProcesses(context, min(workers, jobs)) if workers else InProcess(context)
     try:
         yield pool
     finally:
         pool.close()
-
-
-def available_cores() -> int:
-    """Cores this process may use."""
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
 def _died(request: Mapping[str, Any], exit_code: int | None) -> Record:

@@ -7,9 +7,12 @@ from typing import Any
 
 from mlbench.api.dataset import Dataset
 from mlbench.api.errors import UnknownNameError
+from mlbench.data.damage import Without
+from mlbench.execution.preparation import prepare_images
+from mlbench.execution.watch import Watch
 from mlbench.protocols import DatasetFacts, Job, Outcome, Plan, Protocol, Recipe
 from mlbench.protocols.recipe import as_table
-from mlbench.registry import Resolved, blamed, check_requirements, component_identity, find, load, resolve, used_plugins
+from mlbench.registry import blamed, check_requirements, component_identity, find, load, resolve, used_plugins
 from mlbench.spec import Benchmark, digest, identity_of
 from mlbench.store import Store
 
@@ -22,6 +25,7 @@ class Study:
     protocol: Protocol
     plan: Plan
     store: Store
+    dataset: Dataset
     protocol_identity: Mapping[str, Any]
 
     @property
@@ -52,12 +56,15 @@ class Study:
         self.store.claim(self.recipe.identity(), methods, about)
 
 
-def open_study(benchmark: Benchmark, store: str | Path | None = None) -> Study:
-    """Resolve every component, look at the dataset, make the plan. Nothing is written.
+def open_study(benchmark: Benchmark, store: str | Path | None = None, watch: Watch | None = None) -> Study:
+    """Resolve every component, look at the dataset, make the plan. No record is written.
+
+    If the benchmark skips damaged images, these must be known now: images that were not prepared before are prepared.
 
     Args:
         benchmark: The benchmark.
         store: Folder of the store; by default ``mlbench-runs/<name>-<digest>``.
+        watch: Is told how far preparing is.
 
     Raises:
         ConfigError: If a component, argument or search path is wrong. Where a component is not installed and the store
@@ -68,7 +75,8 @@ def open_study(benchmark: Benchmark, store: str | Path | None = None) -> Study:
     check_requirements(benchmark.require)
     folder = Path(store) if store else None
     try:
-        recipe = Recipe(benchmark, _facts(resolve("datasets", as_table(benchmark.dataset), "dataset")))
+        dataset, facts = _dataset(benchmark, watch or Watch())
+        recipe = Recipe(benchmark, facts)
         folder = folder or default_store(recipe)
         entry = find("protocols", benchmark.protocol, "protocol")
         with blamed(entry, "protocol", "cannot plan"):
@@ -77,7 +85,7 @@ def open_study(benchmark: Benchmark, store: str | Path | None = None) -> Study:
             plan = protocol.plan()
     except UnknownNameError as error:
         raise UnknownNameError(f"{error}{_recorded(error.name, folder)}", error.name) from error
-    return Study(recipe, protocol, plan, Store(folder), component_identity(entry, component))
+    return Study(recipe, protocol, plan, Store(folder), dataset, component_identity(entry, component))
 
 
 def default_store(recipe: Recipe) -> Path:
@@ -85,13 +93,24 @@ def default_store(recipe: Recipe) -> Path:
     return Path("mlbench-runs") / f"{recipe.benchmark.name}-{digest(recipe.identity())[:8]}"
 
 
-def _facts(resolved: Resolved) -> DatasetFacts:
+def _dataset(benchmark: Benchmark, watch: Watch) -> tuple[Dataset, DatasetFacts]:
+    resolved = resolve("datasets", as_table(benchmark.dataset), "dataset")
     dataset: Dataset = resolved.build()
     with blamed(resolved.entry, "dataset", "cannot be read"):
-        items, content, vectors = dataset.items, dataset.content_hash, dataset.vector_size is not None
-    known = component_identity(resolved.entry, resolved.component)
-    classes = len(items.class_names)
-    return DatasetFacts(known["id"], known["version"], content, classes, len(items), known.get("source"), vectors)
+        if benchmark.damaged == "skip":
+            dataset = prepare_images(dataset, benchmark, watch)
+        items = dataset.items
+        known = component_identity(resolved.entry, resolved.component)
+        return dataset, DatasetFacts(
+            id=known["id"],
+            version=known["version"],
+            content_hash=dataset.content_hash,
+            classes=len(items.class_names),
+            items=len(items),
+            source=known.get("source"),
+            vectors=dataset.vector_size is not None,
+            skipped=dataset.skipped if isinstance(dataset, Without) else (),
+        )
 
 
 def _recorded(name: str, folder: Path | None) -> str:

@@ -13,6 +13,7 @@ from safetensors.torch import load, save
 from mlbench.api.dataset import Dataset
 from mlbench.api.errors import ConfigError, DataError, PluginError, StoreError, TrainingStopped
 from mlbench.api.metric import Metric
+from mlbench.data.damage import Without
 from mlbench.data.images import ImageStore, ImageView
 from mlbench.data.splits import ClassSplits, mlrc_splits
 from mlbench.data.transforms import EvalTransform
@@ -37,6 +38,8 @@ class Context:
     device: str
     threads: int = 1
     plugins: Sequence[str] = ()
+    skipped: Sequence[str] = ()
+    loaders: int = 0
 
 
 class Worker:
@@ -56,6 +59,8 @@ class Worker:
         self.context = context
         self.store = Store(context.store)
         self.dataset: Dataset = resolve("datasets", context.dataset, "dataset").build()
+        if context.skipped:
+            self.dataset = Without(self.dataset, tuple(context.skipped))
         self._images: tuple[int | None, ImageStore] | None = None
         # A fold's views are used by every trial on that fold.
         self._view = lru_cache(maxsize=16)(lambda resize, classes: self._store(resize).view(classes))
@@ -108,7 +113,7 @@ class Worker:
     ) -> tuple[dict[str, Any], dict[str, float]]:
         fold = self._splits(request).folds[request["job"]["fold"]]
         learn, select = (self._view(request["transforms"]["resize"], classes) for classes in (fold.train, fold.val))
-        setup = setup_of(request, learn, self.context.device)
+        setup = setup_of(request, learn, self.context.device, self.context.loaders)
         done = train(setup, learn, select, tell)
         if request["job"]["role"] == "reproduction":
             files[_MODEL] = save({name: tensor.contiguous() for name, tensor in done.state.items()})

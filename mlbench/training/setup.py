@@ -17,7 +17,7 @@ from mlbench.spec import Training, Transforms
 from mlbench.training.loop import Setup
 
 
-def setup_of(request: Mapping[str, Any], train_view: ImageView, device: str) -> Setup:
+def setup_of(request: Mapping[str, Any], train_view: ImageView, device: str, loaders: int = 0) -> Setup:
     """Build model, loss, miner, batches and transforms of a training request.
 
     Everything random is seeded here: initial weights and random choices inside losses and miners by the global
@@ -47,6 +47,7 @@ def setup_of(request: Mapping[str, Any], train_view: ImageView, device: str) -> 
         metrics=Retrieval(tuple(request["evaluation"]["recall_at"])),
         device=device,
         seed=seed,
+        loaders=loaders,
     )
 
 

@@ -8,6 +8,9 @@ import numpy.typing as npt
 
 from mlbench.data.cache import whole_file
 
+#: Indices, places, shapes.
+Ints = npt.NDArray[np.int64]
+
 _SHAPE = np.dtype("<i4")
 
 

@@ -15,9 +15,8 @@ import numpy as np
 
 from mlbench.api.dataset import Dataset
 from mlbench.api.errors import DataError
-from mlbench.data.chunks import write_chunk
-from mlbench.data.preparation import decoded
-from mlbench.data.shelf import Ints
+from mlbench.data.chunks import Ints, write_chunk
+from mlbench.data.first_resize import decoded
 from mlbench.registry import resolve, use_file
 from mlbench.registry.child import python_module
 

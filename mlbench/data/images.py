@@ -10,9 +10,10 @@ from torch import Tensor
 
 from mlbench.api.dataset import Dataset, ItemTable
 from mlbench.api.errors import DataError
+from mlbench.data.chunks import Ints
 from mlbench.data.damage import Without
 from mlbench.data.prepared import prepared, reason
-from mlbench.data.shelf import Images, Ints, Shelf
+from mlbench.data.shelf import Images, Shelf
 
 #: Images, uint8 ``[C, H, W]`` each, or all of one size ``[N, C, H, W]``. A dataset of vectors: ``[N, D]`` float32.
 Pixels = Tensor | Sequence[Tensor]

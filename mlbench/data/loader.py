@@ -2,10 +2,11 @@
 
 import time
 from collections import deque
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from concurrent.futures import Executor, Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from itertools import islice
+from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor
@@ -35,12 +36,20 @@ class Batch:
     views: tuple[Tensor, ...]
 
 
+class _Begun(NamedTuple):
+    """A batch that is ready when all its parts are."""
+
+    batch: Batch
+    parts: list["Future[None]"]
+    state: Any
+
+
 class Loader:
     """Takes a sampler's batches and transforms their images.
 
     What is random is drawn here, batch after batch from one generator: image i of batch k gets the same random numbers
-    whatever the number of threads. Nothing is drawn beyond the batches that were asked for, so that after them sampler
-    and generator stand as if all had been made in step, and a checkpoint needs no more than these two.
+    whatever the number of threads. Nothing is drawn beyond the batches that were asked for: after them, sampler and
+    generator stand as if all had been made in step. Between two of them they are ahead, which is what `state` is for.
 
     Args:
         view: The images.
@@ -50,8 +59,10 @@ class Loader:
         views: How many times every batch is transformed.
         threads: Threads that make batches ahead; 0 makes each when it is asked for.
         pinned: Whether batches lie in page-locked memory, for copies to a GPU beside its work.
+        snapshot: Called after every draw: what must be known to go on from there.
 
     Attributes:
+        state: What ``snapshot`` returned after the draw of the batch that was handed out last.
         waited: Seconds that the caller has waited for batches.
     """
 
@@ -65,6 +76,7 @@ class Loader:
         views: int = 1,
         threads: int = 0,
         pinned: bool = False,
+        snapshot: Callable[[], Any] = lambda: None,
     ) -> None:
         self._view = view
         self._batches = batches
@@ -73,42 +85,45 @@ class Loader:
         self._views = views
         self._threads = threads
         self._pinned = pinned
+        self._snapshot = snapshot
+        self.state: Any = None
         self.waited = 0.0
 
     def take(self, count: int) -> Iterator[Batch]:
         """The next ``count`` batches."""
-        made = self._ahead(count) if self._threads else (self._begin(None)[0] for _ in range(count))
+        made = self._ahead(count) if self._threads else (self._begin(None) for _ in range(count))
         while True:
             started = time.perf_counter()
-            batch = next(made, None)
+            begun = next(made, None)
             self.waited += time.perf_counter() - started
-            if batch is None:
+            if begun is None:
                 return
-            yield batch
+            self.state = begun.state
+            yield begun.batch
 
-    def _ahead(self, count: int) -> Iterator[Batch]:
+    def _ahead(self, count: int) -> Iterator["_Begun"]:
         with ThreadPoolExecutor(self._threads) as threads:
-            begun: deque[tuple[Batch, list[Future[None]]]] = deque()
+            waiting: deque[_Begun] = deque()
             coming = (self._begin(threads) for _ in range(count))
             try:
-                begun.extend(islice(coming, _AHEAD))
-                while begun:
-                    batch, parts = begun.popleft()
-                    begun.extend(islice(coming, 1))
-                    for part in parts:
+                waiting.extend(islice(coming, _AHEAD))
+                while waiting:
+                    begun = waiting.popleft()
+                    waiting.extend(islice(coming, 1))
+                    for part in begun.parts:
                         part.result()
-                    yield batch
+                    yield begun
             finally:
                 threads.shutdown(cancel_futures=True)
 
-    def _begin(self, threads: Executor | None) -> tuple[Batch, list["Future[None]"]]:
+    def _begin(self, threads: Executor | None) -> "_Begun":
         """Draw the next batch and make it, at once or by threads."""
         drawn = next(self._batches)
         indices, groups = (drawn.indices, drawn.groups) if isinstance(drawn, GroupedBatch) else (drawn, None)
         images = self._view.images(indices)
         parts: list[Future[None]] = []
         views = tuple(self._transformed(images, threads, parts) for _ in range(self._views))
-        return Batch(indices, groups, views), parts
+        return _Begun(Batch(indices, groups, views), parts, self._snapshot())
 
     def _transformed(self, images: Pixels, threads: Executor | None, parts: list["Future[None]"]) -> Tensor:
         if isinstance(images, Tensor) and are_vectors(images):

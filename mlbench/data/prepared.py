@@ -12,8 +12,9 @@ from mlbench.api.dataset import Dataset
 from mlbench.api.errors import DataError
 from mlbench.data.cache import TEMPORARY
 from mlbench.data.decoders import Decoders, write_counted
+from mlbench.data.first_resize import decoded, image_of
 from mlbench.data.lock import locked
-from mlbench.data.preparation import Layout, decoded, image_of, in_memory
+from mlbench.data.preparation import Layout, in_memory
 from mlbench.data.shelf import Shelf
 
 #: Called now and then with the images that are prepared, all images, and the seconds left (None: not known yet).
@@ -157,4 +158,4 @@ class _Progress:
 
 
 def _in_gb(size: int) -> str:
-    return f"{size / 1e9:.1f} GB"
+    return f"{size / 1e9:.2f} GB"

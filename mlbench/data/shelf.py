@@ -10,7 +10,7 @@ import numpy.typing as npt
 import torch
 from torch import Tensor
 
-Ints = npt.NDArray[np.int64]
+from mlbench.data.chunks import Ints
 
 #: Runs of neighbours that are mapped one by one in a chunk. Each costs a file descriptor.
 _MOST_RUNS = 16

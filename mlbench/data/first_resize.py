@@ -8,6 +8,7 @@ from PIL import Image
 
 from mlbench.api.dataset import Dataset
 from mlbench.api.errors import DataError
+from mlbench.data.chunks import Ints
 
 #: Version of how images are decoded and resized; a new one if a pixel can change.
 RECIPE = 1

@@ -30,9 +30,8 @@ def test_prepare(tmp_path, monkeypatch):
     from mlbench.data.prepared import prepare
 
     size = write_photos(tmp_path / "photos", IMAGES)
-    print(
-        f"\n{IMAGES} files, {size / 1000:.0f} kB each\n\n| processes | s | s of processor | images/s |\n|---|---|---|---|"
-    )
+    print(f"\n{IMAGES} files, {size / 1000:.0f} kB each\n")
+    print("| processes | s | s of processor | images/s |\n|---|---|---|---|")
     left = {}
     for processes in (1, 2):
         monkeypatch.setenv("MLBENCH_CACHE", str(tmp_path / f"by-{processes}"))

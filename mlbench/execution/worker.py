@@ -119,7 +119,11 @@ class Worker:
             files[_MODEL] = save({name: tensor.contiguous() for name, tensor in done.state.items()})
         results = {"best": done.best, "curve": done.curve, "images": done.images}
         speed = done.images / done.training_seconds if done.training_seconds else 0.0
-        return results, {"training_seconds": done.training_seconds, "images_per_second": speed}
+        return results, {
+            "training_seconds": done.training_seconds,
+            "waiting_seconds": done.waiting_seconds,
+            "images_per_second": speed,
+        }
 
     def _test(
         self, request: Mapping[str, Any], files: dict[str, bytes], tell: Tell

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Collection
 from numbers import Integral
 
@@ -48,8 +49,7 @@ def check_matrix(name: str, value: object) -> None:
 def check_finite(name: str, value: Tensor) -> None:
     """Raise `ValueError` unless all values are finite."""
     # One reduction settles the usual case; rows are looked at only when it fails.
-    low, high = torch.aminmax(value)
-    if not bool(torch.isfinite(low) & torch.isfinite(high)):
+    if not all(math.isfinite(bound) for bound in torch.stack(torch.aminmax(value)).tolist()):
         row = int((~torch.isfinite(value)).any(dim=1).nonzero()[0])
         what = "NaN" if bool(torch.isnan(value[row]).any()) else "an infinite value"
         raise ValueError(f"{name}: row {row} contains {what}; all values must be finite")

@@ -5,6 +5,7 @@ import os
 import re
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
+from functools import cache
 from importlib.metadata import Distribution, EntryPoint, distributions
 from pathlib import Path
 from urllib.parse import unquote
@@ -73,6 +74,7 @@ class Plugin:
         return _NAMESPACE if self.name == HARNESS else self.name
 
 
+@cache
 def canonical(name: str) -> str:
     """A distribution's name as package indexes compare it.
 

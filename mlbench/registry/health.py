@@ -1,8 +1,10 @@
 """What is wrong with installed plugins, as far as it can be known without importing them."""
 
 import os
+from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cache
+from importlib.machinery import ModuleSpec
 from itertools import islice
 from pathlib import Path
 
@@ -94,24 +96,29 @@ def problem_of(plugin: Plugin) -> Problem | None:
     """Why nothing of the plugin can be used: its metadata's problem, code that is gone, or another mlbench needed."""
     if plugin.name == HARNESS and plugin.problem is None:
         return None
-    return plugin.problem or _stale(plugin) or _hidden(plugin) or _other_harness(plugin)
+    if plugin.problem:
+        return plugin.problem
+    homes = {module: home_of(module) for module in _one_of_each_package(plugin)}
+    return _stale(plugin, homes) or _hidden(plugin, homes) or _other_harness(plugin)
 
 
-def _stale(plugin: Plugin) -> Problem | None:
-    gone = [module for module in _one_of_each_package(plugin) if home_of(module) is None]
+def _stale(plugin: Plugin, homes: Mapping[str, ModuleSpec | None]) -> Problem | None:
+    gone = [module for module, home in homes.items() if home is None]
     if not gone:
         return None
     cause = f"it is recorded in {plugin.folder}, but its module {gone[0]!r} is gone"
     return Problem("stale", cause, f"`pip uninstall {plugin.name}`, or install it again")
 
 
-def _hidden(plugin: Plugin) -> Problem | None:
+def _hidden(plugin: Plugin, homes: Mapping[str, ModuleSpec | None]) -> Problem | None:
     """A module that it brings itself is imported from elsewhere, where another distribution has one of that name."""
-    for module in _one_of_each_package(plugin):
-        home, top = home_of(module), module.partition(".")[0]
-        own = [Path(root, path) for root in plugin.roots for path in (f"{top}/__init__.py", f"{top}.py")]
-        files = [file.resolve() for file in own if file.is_file()]
-        if files and home and home.origin and Path(home.origin).resolve() not in files:
+    for module, home in homes.items():
+        top = module.partition(".")[0]
+        own = [os.path.join(root, path) for root in plugin.roots for path in (f"{top}/__init__.py", f"{top}.py")]
+        if home is None or home.origin is None or home.origin in own:  # as nearly always: no look at the disk
+            continue
+        files = [Path(file).resolve() for file in own if os.path.isfile(file)]
+        if files and Path(home.origin).resolve() not in files:
             cause = f"its module {top!r} is hidden by {home.origin}"
             return Problem("shadowed", cause, "uninstall the package that the other one belongs to")
     return None
@@ -132,22 +139,26 @@ def _other_harness(plugin: Plugin) -> Problem | None:
     """Its metadata require a harness that this one is not."""
     # A name or a bare `mlbench-dml` needs no parser, and most plugins say no more.
     texts = [text for text in plugin.requires if canonical(text).startswith(HARNESS) and canonical(text) != HARNESS]
-    if not texts:
-        return None
+    for text in texts:
+        if misfit := _misfit(text):
+            upgraded = HARNESS if misfit[0] == "too new" else plugin.name
+            return Problem(*misfit, f"`pip install --upgrade {upgraded}`")
+    return None
+
+
+@cache
+def _misfit(text: str) -> tuple[str, str] | None:
+    """What is wrong with this harness for one that requires ``text``, as state and cause."""
     from packaging.requirements import InvalidRequirement, Requirement
     from packaging.version import Version
 
     here = _own_version()
-    for text in texts:
-        try:
-            wanted = Requirement(text)
-        except InvalidRequirement:
-            continue
-        if canonical(wanted.name) != HARNESS or wanted.specifier.contains(here, prereleases=True):
-            continue
-        bounds = [Version(bound.version.removesuffix(".*")) for bound in wanted.specifier]
-        cause = f"it requires {HARNESS}{wanted.specifier}, this is {here}"
-        if any(bound > Version(here) for bound in bounds):
-            return Problem("too new", cause, f"`pip install --upgrade {HARNESS}`")
-        return Problem("too old", cause, f"`pip install --upgrade {plugin.name}`")
-    return None
+    try:
+        wanted = Requirement(text)
+    except InvalidRequirement:
+        return None
+    if canonical(wanted.name) != HARNESS or wanted.specifier.contains(here, prereleases=True):
+        return None
+    bounds = [Version(bound.version.removesuffix(".*")) for bound in wanted.specifier]
+    state = "too new" if any(bound > Version(here) for bound in bounds) else "too old"
+    return state, f"it requires {HARNESS}{wanted.specifier}, this is {here}"

@@ -9,6 +9,7 @@ import pytest
 pytest.importorskip("triton", reason="Triton is not installed")
 from mlbench_kernels.aot import ARCHITECTURES, compare, load, make_report, save, shipped
 from mlbench_kernels.aot import __main__ as command
+from mlbench_kernels.aot.compile import compile_job
 from mlbench_kernels.aot.kernels import RULES
 from mlbench_kernels.aot.machine_code import Listing
 
@@ -86,6 +87,17 @@ def test_a_kernel_compiles_without_a_gpu_and_multiplies_on_the_matrix_unit(anew)
     resources = entry["sm_90"]
     assert (resources["matrix unit"], resources["spill bytes"]) == ("wgmma", 0), kernel
     assert 0 < resources["product instructions per pair and step"] < resources["instructions per pair"]
+
+
+@pytest.mark.parametrize(
+    "name", ["nearest negative, any form", "8 hardest negatives", "gradient of hinges of negatives, square"]
+)
+def test_kernels_address_rows_in_64_bits(name):
+    # N * D may exceed 2^31: no offset is a product of 32 bits of a row's number and what a row takes.
+    job = next(job for job in shipped(90, name) if job.tiling.rows == 64)
+    products = re.findall(r"arith\.muli .* : tensor<\d+x1xi(\d+)>", compile_job(job).ttir)
+    assert len(products) >= 2, "the rows of both sides"
+    assert set(products) == {"64"}
 
 
 def test_check_names_kernel_architecture_quantity_and_both_values(tmp_path, capsys, monkeypatch):

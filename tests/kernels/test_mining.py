@@ -9,6 +9,7 @@ from mlbench_kernels import (
     easy_positives,
     hard_negatives,
     hard_positives,
+    multi_similarity,
     nearest_neighbours,
     semi_hard,
     top_k_negatives,
@@ -54,8 +55,9 @@ def test_semi_hard_without_any_positive_is_empty():
 
 @pytest.mark.parametrize("distance", DISTANCES)
 @pytest.mark.parametrize("backend", BACKENDS)
-def test_extremes_and_top_k_have_the_best_distances(backend, distance):
-    x, labels = data(90, 6, 9)
+@pytest.mark.parametrize("classes", [9, 40])  # of about ten, and of up to six: lists of positives instead of windows
+def test_extremes_and_top_k_have_the_best_distances(backend, distance, classes):
+    x, labels = data(90, 6, classes)
     exact = pairwise(x, x, distance)
     options = {"distance": distance, "backend": backend}
     for pool, farthest, one, many in (
@@ -80,6 +82,36 @@ def test_a_class_larger_than_a_tile_and_non_contiguous_rows():
     ours, oracle = (batch_hard(x, labels, distance="euclidean", backend=name) for name in BACKENDS)
     torch.testing.assert_close(ours.positive_distance, oracle.positive_distance)
     torch.testing.assert_close(ours.negative_distance, oracle.negative_distance)
+
+
+@pytest.mark.parametrize("backend", BACKENDS)
+@pytest.mark.parametrize("square", [True, False])
+def test_multi_similarity_lists_every_pair_that_is_hard(backend, square):
+    # Three row tiles, the last of an odd size; distances of whole numbers are exact, and many are equal.
+    x, labels = data(1061, 12, 300, whole=True)
+    rectangle = () if square else data(163, 12, 300, seed=1, whole=True)
+    y, reference_labels = rectangle or (x, labels)
+    mined = multi_similarity(x, labels, *rectangle, epsilon=2.5, distance="squared-euclidean", backend=backend)
+    exact = pairwise(x, y, "squared-euclidean")
+    positive, negative = (pool_mask(labels, reference_labels, square, pool) for pool in ("positives", "negatives"))
+    far = exact.masked_fill(~positive, -torch.inf).amax(dim=1, keepdim=True)
+    near = exact.masked_fill(~negative, torch.inf).amin(dim=1, keepdim=True)
+    expected = (positive & (exact > near - 2.5)).nonzero(), (negative & (exact < far + 2.5)).nonzero()
+    assert torch.equal(torch.stack((mined.positive_anchor, mined.positive), dim=1), expected[0])
+    assert torch.equal(torch.stack((mined.negative_anchor, mined.negative), dim=1), expected[1])
+
+
+@pytest.mark.parametrize("backend", BACKENDS)
+def test_rows_beyond_the_reach_of_32_bits(backend):
+    rows, labels = data(12, 5, 4)
+    apart = 1 << 28
+    # 6 GiB of addresses, of which the rows are all that is ever touched.
+    spread = torch.empty(11 * apart + 5, dtype=torch.float16).as_strided((12, 5), (apart, 1))
+    spread.copy_(rows)
+    assert spread[-1].storage_offset() > 2**31
+    ours, expected = (batch_hard(x, labels, backend=backend) for x in (spread, rows.half()))
+    assert torch.equal(ours.positive_index, expected.positive_index)
+    assert torch.equal(ours.negative_distance, expected.negative_distance)
 
 
 def test_all_equal_embeddings_go_to_the_lowest_index():

@@ -44,8 +44,9 @@ class Job:
 
 @dataclass(frozen=True)
 class Compiled:
-    """What the compiler gave: `log` is that of ptxas, `shared` in bytes."""
+    """What the compiler gave: `ttir` is Triton's own form, `log` that of ptxas, `shared` in bytes."""
 
+    ttir: str
     ptx: str
     cubin: bytes
     log: str
@@ -80,7 +81,7 @@ def compile_job(job: Job) -> Compiled:
         finally:
             with suppress(RuntimeError):  # without a GPU there is no driver to go back to
                 driver.reset_active()
-    return Compiled(kernel.asm["ptx"], kernel.asm["cubin"], log.getvalue(), kernel.metadata.shared)
+    return Compiled(kernel.asm["ttir"], kernel.asm["ptx"], kernel.asm["cubin"], log.getvalue(), kernel.metadata.shared)
 
 
 class _AbsentGPU:

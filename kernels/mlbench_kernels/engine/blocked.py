@@ -16,6 +16,7 @@ from torch import Tensor
 from ..rules.rule import Rule, State, Tile
 from ..rules.select import RUN
 from .exclude import Excluder
+from .few import FEW, run_few
 from .layout import Layout
 from .problem import Problem
 
@@ -28,6 +29,8 @@ _BLOCKS, _WINDOW = 32, 256  # windows of a batch, and how much of each at a time
 
 def run_blocked(rule: Rule, problem: Problem) -> tuple[Tensor, ...]:
     """Run `rule` tile by tile, in float64 for float64 inputs and in float32 otherwise."""
+    if rule.pool == "positives" and problem.most_positives <= FEW:
+        return run_few(rule, problem)
     return Stream(rule, problem).run()
 
 
@@ -83,7 +86,7 @@ class Stream:
             are also anchors that are to see the former by this tile.
         """
         square, excluder = self.problem.square, Excluder(self.rule, self.problem, _ROWS, _COLUMNS)
-        buffer = self.x.new_empty(min(_ROWS, len(self.x)) * min(_COLUMNS, len(self.y)))
+        buffer = self.x.new_empty(min(_ROWS, len(self.x)) * min(_COLUMNS, len(self.y)) + 1)
         for i in range(0, len(self.x), _ROWS):
             rows = slice(i, min(i + _ROWS, len(self.x)))
             begin = i if square else 0

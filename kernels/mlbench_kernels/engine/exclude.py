@@ -51,7 +51,7 @@ class Excluder:
         self.row, self.column = row % self.height, self.problem.reference_order.index.index_select(0, position)
 
     def punch(self, distance: Tensor, columns: slice) -> None:
-        """Overwrite what does not belong to the pool in the tile `distance` `[B, C]`."""
+        """Overwrite what does not belong to the pool in the tile `distance` `[B, C]`, and the number behind it."""
         problem, rows = self.problem, self.rows
         if self.rule.pool == "others":
             if problem.square and rows.start == columns.start:
@@ -65,4 +65,5 @@ class Excluder:
             column = self.column[here] - columns.start
             place = torch.add(column, self.row[here], alpha=distance.shape[1])
             inside = (column >= 0) & (column < distance.shape[1])
-            distance.view(-1).index_fill_(0, place[inside], self.rule.absent)
+            place = torch.where(inside, place, distance.numel())  # behind the tile
+            distance.as_strided((distance.numel() + 1,), (1,)).index_fill_(0, place, self.rule.absent)

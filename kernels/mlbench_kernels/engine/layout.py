@@ -48,8 +48,10 @@ class Layout:
         x, y, a, b = problem.factors(dtype)
         if not self.sorted:
             return x, y, a, b
-        x, a = (part.index_select(0, self.index) for part in (x, a))
         y, b = (part.index_select(0, self.reference_index) for part in (y, b))
+        if problem.square:
+            return y * problem.factor, y, b, b
+        x, a = (part.index_select(0, self.index) for part in (x, a))
         return x, y, a, b
 
     def codes(self, problem: Problem) -> tuple[Tensor, Tensor]:
@@ -65,12 +67,8 @@ class Layout:
 
     def thresholds(self, rule: Rule, problem: Problem, dtype: torch.dtype) -> Tensor:
         """The rule's thresholds `[N, T]` in its unit, by position; `[N, 0]` without."""
-        if rule.thresholds is None:
-            return torch.empty(len(self.index), 0, dtype=dtype, device=self.index.device)
-        given = rule.thresholds.double()
-        if not rule.needs_distance:
-            given = problem.to_order(given)
-        return (given[self.index] if self.sorted else given).to(dtype).contiguous()
+        given = limits(rule, problem, dtype)
+        return (given[self.index] if self.sorted else given).contiguous()
 
     def spans(self, rows: int) -> tuple[Tensor, Tensor]:
         """Range of the references that each block of `rows` anchors has to see, int32 `[blocks]` each."""
@@ -95,3 +93,11 @@ class Layout:
     def _index_of(self, position: Tensor) -> Tensor:
         offset = self.offset.view(-1, *[1] * (position.ndim - 1))
         return torch.where(position < 0, position, self.reference_index[(position + offset).clamp_min(0)])
+
+
+def limits(rule: Rule, problem: Problem, dtype: torch.dtype) -> Tensor:
+    """The rule's thresholds `[N, T]` in its unit, by the caller's index; `[N, 0]` without."""
+    if rule.thresholds is None:
+        return torch.empty(len(problem.labels), 0, dtype=dtype, device=problem.labels.device)
+    given = rule.thresholds.double()
+    return (given if rule.needs_distance else problem.to_order(given)).to(dtype)

@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-
 import torch
 from torch import Tensor
 
 from ..precision import ieee_float32
 from ..rules.extreme import Extreme
-from ..rules.select import at_most
-from .blocked import Stream
+from ..rules.rule import State, Tile
+from ..rules.select import Runs
 from .problem import Problem
+from .run import run_rule
 
 _ELEMENTS = 1 << 20  # of a tile
 
@@ -31,26 +30,45 @@ def positive_pairs(problem: Problem) -> tuple[Tensor, Tensor, Tensor]:
     return anchor, reference, number
 
 
-@torch.no_grad()
-def negative_pairs_below(problem: Problem, limit: Tensor) -> tuple[Tensor, Tensor]:
-    """All pairs `(anchor, reference)` of two labels that are nearer than `limit` `[N]`, `[P]` each, by anchor."""
-    with ieee_float32():
-        parts = list(_below(problem, limit))
-    anchor, reference = (torch.cat(part) for part in zip(*parts, strict=True))
-    order = torch.argsort(anchor * len(problem.references) + reference)
-    return anchor[order], reference[order]
+def negative_pairs(problem: Problem) -> tuple[Tensor, Tensor]:
+    """All pairs of two labels, `[P]` each, ascending: anchor, reference."""
+    anchor, reference = (problem.labels[:, None] != problem.reference_labels).nonzero().unbind(dim=1)
+    return anchor, reference
 
 
-def _below(problem: Problem, limit: Tensor) -> Iterator[tuple[Tensor, Tensor]]:
-    stream = Stream(Extreme("negatives"), problem)  # whose tiles hold infinity in the place of positives
-    order = problem.to_order(limit.double()).to(problem.dtype)
-    gate = torch.nextafter(order, torch.full_like(order, -torch.inf))  # below the limit is up to the number before it
-    for distance, rows, columns, after in stream.tiles():
-        anchor, reference = at_most(distance, gate[rows])
-        yield anchor + rows.start, reference + columns.start
-        if after.start < after.stop:
-            anchor, reference = at_most(distance[:, after.start - columns.start :].T, gate[after])
-            yield anchor + after.start, reference + rows.start
+class _Below(Extreme):
+    """The nearest negative of every anchor and, on the way, a list of all that are nearer than its limit.
+
+    Args:
+        limit: `[N]`, distances; NaN lists nothing.
+    """
+
+    def __init__(self, limit: Tensor) -> None:
+        super().__init__("negatives")
+        self.thresholds = limit[:, None]
+        self.found = [(torch.empty_like(limit, dtype=torch.int32)[:0],) * 2]
+
+    def update(self, state: State, tile: Tile) -> State:
+        # Below the limit is up to the number before it.
+        gate = torch.nextafter(tile.thresholds[:, 0], tile.thresholds.new_tensor(-torch.inf))
+        runs = Runs(tile.distance)
+        row, column = runs.up_to(gate)
+        self.found.append((tile.rows.index_select(0, row).int(), column.add_(tile.first).int()))
+        return self.improve(state, runs, tile.first)
+
+
+def negatives_below(problem: Problem, limit: Tensor, backend: str) -> tuple[Tensor, Tensor, Tensor]:
+    """The nearest negatives, and all that are nearer than `limit` `[N]`, in one pass of "blocked" or "reference".
+
+    Returns:
+        The nearest negatives `[N]`, -1 where there is none, and all pairs `(anchor, reference)`, `[P]` each, ascending.
+    """
+    rule = _Below(limit)
+    (nearest,) = run_rule(rule, problem, backend)
+    anchor, reference = (torch.cat(part) for part in zip(*rule.found, strict=True))
+    # An anchor meets its references in ascending order: only the anchors need sorting.
+    anchor, order = anchor.sort(stable=True)
+    return nearest, anchor.long(), reference.index_select(0, order).long()
 
 
 @torch.no_grad()

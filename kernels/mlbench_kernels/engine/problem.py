@@ -14,7 +14,7 @@ DISTANCES = ("cosine", "euclidean", "squared-euclidean")
 
 # Of a block of rows in float64: on a CPU a MiB, which stays in its cache and in the allocator's hands; elsewhere
 # every block costs a dozen launches.
-_EXACT_ELEMENTS_CPU, _EXACT_ELEMENTS = 1 << 17, 1 << 22
+_EXACT_ELEMENTS_CPU, _EXACT_ELEMENTS = 1 << 18, 1 << 22
 
 
 @dataclass(frozen=True)
@@ -37,10 +37,15 @@ class Problem:
     square: bool
     distance: str
 
-    @property
+    @cached_property
     def dtype(self) -> torch.dtype:
         """What distances are reported in, and computed in by the blocked engine."""
         return torch.promote_types(self.anchors.dtype, torch.float32)
+
+    @property
+    def factor(self) -> float:
+        """What the rows of anchors are multiplied by in `factors`."""
+        return -1.0 if self.distance == "cosine" else -2.0
 
     @cached_property
     def reference_order(self) -> LabelOrder:
@@ -51,6 +56,11 @@ class Problem:
     def positive_spans(self) -> tuple[Tensor, Tensor]:
         """Where the references of each anchor's label lie in `reference_order`: first position and number, `[N]`."""
         return self.reference_order.spans(self.labels)
+
+    @cached_property
+    def most_positives(self) -> int:
+        """The largest number of references that carry the label of one anchor."""
+        return int(self.positive_spans[1].max())
 
     @cached_property
     def _factors(self) -> dict[torch.dtype, tuple[Tensor, Tensor, Tensor, Tensor]]:
@@ -74,7 +84,7 @@ class Problem:
         x, y = self.anchors.to(dtype), self.references.to(dtype)
         if self.distance == "cosine":
             y = _normalized(y)
-            x = -(y if self.square else _normalized(x))
+            x = self.factor * (y if self.square else _normalized(x))
             return x, y, x.new_zeros(len(x)), y.new_zeros(len(y))
         mean = y.mean(dim=0)
         # A multiple of a power of two near the spread is as good as the mean, and leaves whole numbers whole: equal
@@ -86,7 +96,7 @@ class Problem:
         b = y.square().sum(dim=1)
         a = b if self.square else x.square().sum(dim=1)
         _check_range(a, b)
-        return -2 * x, y, a, b
+        return self.factor * x, y, a, b
 
     def to_order(self, distance: Tensor) -> Tensor:
         """The order at which a pair has this distance; increasing."""
@@ -110,8 +120,9 @@ class Problem:
         NaN for the index -1.
         """
         size = max(1, self._exact_rows // max(1, index[0].numel()))
-        parts = zip(self.anchors.split(size), index.reshape(len(index), -1).split(size), strict=True)
-        found = [self._exact(x[:, None], part).to(dtype or self.dtype) for x, part in parts]
+        whole = index.reshape(len(index), -1)
+        parts = (slice(i, i + size) for i in range(0, len(index), size))
+        found = [self._exact(part, whole[part]).to(dtype or self.dtype) for part in parts]
         return torch.cat(found).view(index.shape).masked_fill_(index < 0, torch.nan)
 
     def pair_distances(self, anchor: Tensor, reference: Tensor, dtype: torch.dtype | None = None) -> Tensor:
@@ -120,25 +131,38 @@ class Problem:
         They come in the problem's dtype. As thresholds they are wanted in float64: a root that is rounded to float32
         and squared again is no longer equal to the distance that it came from.
         """
-        parts = zip(anchor.split(self._exact_rows), reference.split(self._exact_rows), strict=True)
-        found = [self._exact(self.anchors.index_select(0, row), part).to(dtype or self.dtype) for row, part in parts]
-        return torch.cat(found).masked_fill_(reference < 0, torch.nan)
+        parts = zip(anchor.split(self._exact_rows), reference[:, None].split(self._exact_rows), strict=True)
+        found = [self._exact(*part).to(dtype or self.dtype) for part in parts]
+        return torch.cat(found)[:, 0].masked_fill_(reference < 0, torch.nan)
 
     @property
     def _exact_rows(self) -> int:
         elements = _EXACT_ELEMENTS if self.anchors.is_cuda else _EXACT_ELEMENTS_CPU
         return max(1, elements // self.anchors.shape[1])
 
-    def _exact(self, x: Tensor, index: Tensor) -> Tensor:
-        """Distances between `x` and the references `index`, in the shape of `index`; `x` `[.., D]` broadcasts."""
-        x, y = x.double(), self.references.index_select(0, index.flatten().clamp_min(0)).double()
-        y = y.view(*index.shape, x.shape[-1])
+    def _exact(self, anchor: Tensor | slice, index: Tensor) -> Tensor:
+        """Distances `[B, K]` between each of `anchor` `[B]` and the references `index` `[B, K]`."""
+        flat = index.flatten().clamp_min(0)
+        x = _rows(self.anchors, anchor).double()[:, None]
+        y = self.references.index_select(0, flat).double().view(*index.shape, x.shape[-1])
         if self.distance == "cosine":
-            norms = torch.linalg.vector_norm(x, dim=-1) * torch.linalg.vector_norm(y, dim=-1)
-            result: Tensor = 1 - (x * y).sum(dim=-1) / norms.clamp_min(torch.finfo(torch.float64).tiny)
-        else:
-            result = (x - y).square_().sum(dim=-1)
-        return result.sqrt() if self.distance == "euclidean" else result
+            norms = self._norms[1].index_select(0, flat).view_as(index).mul_(_rows(self._norms[0], anchor)[:, None])
+            norms.clamp_min_(torch.finfo(torch.float64).tiny)
+            return y.mul_(x).sum(dim=-1).div_(norms).neg_().add_(1)
+        result = y.sub_(x).square_().sum(dim=-1)
+        return result.sqrt_() if self.distance == "euclidean" else result
+
+    @cached_property
+    def _norms(self) -> tuple[Tensor, Tensor]:
+        """Of anchors and references, float64 `[N]` and `[M]`."""
+        sides = (self.references,) if self.square else (self.anchors, self.references)
+        parts = [side.split(self._exact_rows) for side in sides]
+        norms = [torch.cat([torch.linalg.vector_norm(rows.double(), dim=1) for rows in side]) for side in parts]
+        return norms[0], norms[-1]
+
+
+def _rows(values: Tensor, index: Tensor | slice) -> Tensor:
+    return values[index] if isinstance(index, slice) else values.index_select(0, index)
 
 
 def _normalized(rows: Tensor) -> Tensor:
@@ -149,7 +173,7 @@ def _normalized(rows: Tensor) -> Tensor:
 
 def _check_range(*squares: Tensor) -> None:
     """Raise `ValueError` where squared norms `[N]` are so large that a squared distance may overflow."""
-    if not all(bool((4 * part.amax()).isfinite()) for part in squares):
+    if not all(4 * float(part.amax()) <= torch.finfo(part.dtype).max for part in squares):
         raise ValueError(
             f"embeddings: their squared norms overflow {squares[0].dtype}; scale them down, or compute in float64 "
             "(float64 embeddings, or backend 'reference')"

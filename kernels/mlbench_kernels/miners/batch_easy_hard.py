@@ -7,7 +7,7 @@ from torch import Tensor, nn
 
 from ..checks import check_choice
 from ..engine import DISTANCES
-from ..engine.pairs import negative_pairs_below, positive_pairs
+from ..engine.pairs import negative_pairs, positive_pairs
 from ..mining.arguments import check_arguments
 from ..mining.search import Search
 from ..precision import check_precision
@@ -95,9 +95,8 @@ class BatchEasyHardMiner(nn.Module):
         if len(picks) == 2:
             anchor = ((picks["positives"] >= 0) & (picks["negatives"] >= 0)).nonzero().flatten()
             return anchor, picks["positives"][anchor], anchor, picks["negatives"][anchor]
-        everything = torch.full((len(labels),), torch.inf, device=labels.device)
         positives = _found(picks["positives"]) if "positives" in picks else positive_pairs(problem)[:2]
-        negatives = _found(picks["negatives"]) if "negatives" in picks else negative_pairs_below(problem, everything)
+        negatives = _found(picks["negatives"]) if "negatives" in picks else negative_pairs(problem)
         return *positives, *negatives
 
     def _pick(self, search: Search, pool: Pool, strategy: str, beyond: Tensor | None = None) -> Tensor:

@@ -8,7 +8,7 @@ from typing import Unpack
 import torch
 from torch import Tensor
 
-from ..engine.pairs import negative_pairs_below, positive_pairs
+from ..engine.pairs import negatives_below, positive_pairs
 from ..operators import fake
 from ..rules.extreme import Extreme
 from .arguments import Options, check_arguments
@@ -24,7 +24,7 @@ class MultiSimilarity:
         positive: `[P]`, int64, its positives, ascending for each anchor.
         negative_anchor: `[Q]`, int64.
         negative: `[Q]`, int64, its negatives, ascending for each anchor.
-        backend: the backend that found the thresholds; pairs are listed in blocks by plain torch.
+        backend: the backend that found the farthest positives; for "triton", the negatives are found by "blocked".
         precision: the mode in which it multiplied.
     """
 
@@ -41,11 +41,13 @@ def multi_similarity_op(search: Search, epsilon: float) -> tuple[Tensor, Tensor,
     """Anchors and positives of the hard positive pairs, anchors and negatives of the hard negative pairs."""
     problem = search.problem
     (farthest,) = search.run(Extreme("positives", farthest=True))
-    (nearest,) = search.run(Extreme("negatives"))
-    anchor, positive, _ = positive_pairs(problem)
     # NaN, where there is no opposite pair, makes no pair hard.
+    limit = problem.distances(farthest) + epsilon
+    backend = "reference" if search.backend == "reference" else "blocked"
+    nearest, negative_anchor, negative = negatives_below(problem, limit, backend)
+    anchor, positive, _ = positive_pairs(problem)
     hard = problem.pair_distances(anchor, positive) > problem.distances(nearest)[anchor] - epsilon
-    return anchor[hard], positive[hard], *negative_pairs_below(problem, problem.distances(farthest) + epsilon)
+    return anchor[hard], positive[hard], negative_anchor, negative
 
 
 @fake("multi_similarity")

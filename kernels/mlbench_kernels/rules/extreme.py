@@ -11,7 +11,7 @@ import torch
 from torch import Tensor
 
 from .rule import BaseRule, Pool, State, Tile
-from .select import first_better
+from .select import Runs, first_better
 
 
 class Extreme(BaseRule):
@@ -36,10 +36,14 @@ class Extreme(BaseRule):
         return best, torch.full((rows,), -1, dtype=torch.int64, device=device)
 
     def update(self, state: State, tile: Tile) -> State:
-        """A strict comparison, so that the lower index stays where distances are equal."""
-        best, rows, place = first_better(tile.distance, state[0], self.farthest)
+        """The state after one more tile."""
+        return self.improve(state, Runs(tile.distance, self.farthest), tile.first)
+
+    def improve(self, state: State, runs: Runs, first: int) -> State:
+        """A strict comparison, so that the lower index stays where distances are equal; `runs` are those of a tile."""
+        best, rows, place = first_better(runs, state[0])
         better = torch.maximum if self.farthest else torch.minimum
-        return better(best, state[0]), state[1].index_copy(0, rows, place + tile.first)
+        return better(best, state[0]), state[1].index_copy(0, rows, place.add_(first))
 
     def finish(self, state: State) -> tuple[Tensor, ...]:
         """The position, -1 in an empty pool."""

@@ -1,4 +1,4 @@
-"""First best value of each row, found value first: most of a tile is read once, by a plain vectorised minimum."""
+"""Finding values in the rows of a tile, value first: most of it is read once, by a plain vectorised minimum."""
 
 from __future__ import annotations
 
@@ -11,26 +11,66 @@ RUN = 64
 _RUN_ACROSS = 16  # in a transposed tile, where every value of a run is on a cache line of its own
 
 
-def run_minima(values: Tensor) -> Tensor:
-    """Smallest of every run of 64 neighbours in each row, `[B, C] -> [B, ceil(C / 64)]`."""
-    return _runs(values, RUN, torch.amin)
+class Runs:
+    """Each row of a tile in runs of neighbours, and the best value of each run.
 
+    Args:
+        values: `[B, C]`, the tile.
+        largest: whether the largest value is the best, instead of the smallest.
 
-def at_most(values: Tensor, gate: Tensor, runs: Tensor | None = None) -> tuple[Tensor, Tensor]:
-    """Row and column of every value of `[B, C]` up to its row's gate `[B]`, ascending; `runs` are the `run_minima`.
-
-    Only runs whose smallest value is no larger are looked at, which are few.
+    Attributes:
+        best: `[B, ceil(C / length)]`.
     """
-    runs = run_minima(values) if runs is None else runs
-    row, run = (runs <= gate[:, None]).nonzero().unbind(dim=1)
-    width = values.shape[1]
-    if width % RUN == 0 and values.is_contiguous():
-        near = values.view(-1, RUN).index_select(0, row * (width // RUN) + run)
-    else:
-        column = run[:, None] * RUN + torch.arange(RUN, device=run.device)
-        near = values[row[:, None], column.clamp_max(width - 1)].masked_fill_(column >= width, torch.inf)
-    hit, place = (near <= gate[row, None]).nonzero().unbind(dim=1)
-    return row[hit], run[hit] * RUN + place
+
+    def __init__(self, values: Tensor, largest: bool = False) -> None:
+        self.values, self.largest = values, largest
+        self.length = RUN if values.is_contiguous() else _RUN_ACROSS
+        if values.shape[1] <= self.length:
+            self.length = 1
+        self.best = _reduce(values, self.length, torch.amax if largest else torch.amin)
+
+    def first(self, rows: Tensor, run: Tensor) -> Tensor:
+        """First position of the best value in one run of each of `rows` `[R]`, `[R]`."""
+        if self.length == 1:
+            return run
+        near = self._values(rows, run)
+        return self._start(run).add_(near.argmax(dim=1) if self.largest else near.argmin(dim=1))
+
+    def up_to(self, gate: Tensor) -> tuple[Tensor, Tensor]:
+        """Row and column of every value up to its row's gate `[B]`, ascending in each row; reads only runs with one."""
+        if self.best.is_contiguous():
+            row, run = (self.best <= gate[:, None]).nonzero().unbind(dim=1)
+        else:
+            run, row = (self.best.T <= gate).nonzero().unbind(dim=1)
+        if self.length == 1:
+            return row, run
+        hit = self._values(row, run) <= gate.index_select(0, row)[:, None]
+        # Few booleans are set: they are looked through eight at a time, as the integers that they also are.
+        word = hit.view(torch.int64).flatten().nonzero().flatten()
+        place = hit.view(-1, 8).index_select(0, word).flatten().nonzero().flatten()
+        place = word.index_select(0, place >> 3).mul_(8).add_(place & 7)
+        which = place // self.length
+        row, run = row.index_select(0, which), run.index_select(0, which)
+        column = self._start(run) + place % self.length
+        if self.values.shape[1] % self.length:
+            own = column >= run * self.length
+            row, column = row[own], column[own]
+        return row, column
+
+    def _values(self, rows: Tensor, run: Tensor) -> Tensor:
+        """One run of each of `rows` `[R]`, `[R, length]`."""
+        values, length = self.values, self.length
+        (height, width), (down, across) = values.shape, values.stride()
+        if width % length == 0 and values.is_contiguous():
+            return values.view(-1, length).index_select(0, torch.add(run, rows, alpha=width // length))
+        start = self._start(run).mul_(across).add_(rows, alpha=down)
+        place = start[:, None] + torch.arange(0, length * across, across, device=run.device)
+        memory = values.as_strided(((height - 1) * down + (width - 1) * across + 1,), (1,))
+        return memory.index_select(0, place.flatten()).view_as(place)
+
+    def _start(self, run: Tensor) -> Tensor:
+        """Where a run begins to be read; a last one that is too short takes the end of the one before it along."""
+        return (run * self.length).clamp_max_(self.values.shape[1] - self.length)
 
 
 def first_best(values: Tensor, largest: bool = False) -> tuple[Tensor, Tensor]:
@@ -41,47 +81,27 @@ def first_best(values: Tensor, largest: bool = False) -> tuple[Tensor, Tensor]:
     >>> first_best(torch.tensor([[3.0, 1.0, 1.0]]))
     (tensor([1.]), tensor([1]))
     """
-    length, best, run = _best_runs(values, largest)
-    return best, _place(values, torch.arange(len(values), device=values.device), length, run, largest)
+    runs = Runs(values, largest)
+    best, run = runs.best.max(dim=1) if largest else runs.best.min(dim=1)
+    return best, runs.first(torch.arange(len(values), device=values.device), run)
 
 
-def first_better(values: Tensor, than: Tensor, largest: bool = False) -> tuple[Tensor, Tensor, Tensor]:
-    """Smallest (largest) value of each row of `[B, C]`, and where it is smaller (larger) than `than` `[B]`.
+def first_better(runs: Runs, than: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+    """Best value of each row of a tile, and where it is better than `than` `[B]`.
 
     Returns:
         The values `[B]`, the rows that improve `[R]`, the first positions of their values `[R]`.
 
-    >>> first_better(torch.tensor([[3.0, 1.0, 1.0], [2.0, 4.0, 6.0]]), than=torch.tensor([2.0, 2.0]))
+    >>> first_better(Runs(torch.tensor([[3.0, 1.0, 1.0], [2.0, 4.0, 6.0]])), than=torch.tensor([2.0, 2.0]))
     (tensor([1., 2.]), tensor([0]), tensor([1]))
     """
-    length, best, run = _best_runs(values, largest)
-    rows = (best > than if largest else best < than).nonzero().flatten()
-    return best, rows, _place(values, rows, length, run.index_select(0, rows), largest)
+    best, run = runs.best.max(dim=1) if runs.largest else runs.best.min(dim=1)
+    rows = (best > than if runs.largest else best < than).nonzero().flatten()
+    return best, rows, runs.first(rows, run.index_select(0, rows))
 
 
-def _best_runs(values: Tensor, largest: bool) -> tuple[int, Tensor, Tensor]:
-    """The length of runs, the best value of each row, `[B]`, and the first run that holds it, `[B]`."""
-    length = RUN if values.is_contiguous() else _RUN_ACROSS
-    if values.shape[1] <= length:
-        length = 1
-    runs = _runs(values, length, torch.amax if largest else torch.amin)
-    return length, *(runs.max(dim=1) if largest else runs.min(dim=1))
-
-
-def _place(values: Tensor, rows: Tensor, length: int, run: Tensor, largest: bool) -> Tensor:
-    """First position of the best value in one run of each of `rows` `[R]`, `[R]`."""
-    if length == 1:
-        return run
-    if values.shape[1] % length == 0:
-        near = values.unflatten(1, (-1, length))[rows, run]
-    else:  # places beyond the end repeat the last one, which is then found before its copies
-        position = run[:, None] * length + torch.arange(length, device=values.device)
-        near = values[rows[:, None], position.clamp_max_(values.shape[1] - 1)]
-    place: Tensor = near.argmax(dim=1) if largest else near.argmin(dim=1)
-    return place + length * run
-
-
-def _runs(values: Tensor, length: int, reduce: Callable[..., Tensor]) -> Tensor:
+def _reduce(values: Tensor, length: int, reduce: Callable[..., Tensor]) -> Tensor:
+    """The best of every run of `length` neighbours, `[B, C] -> [B, ceil(C / length)]`."""
     if length == 1:
         return values
     whole = values.shape[1] // length * length

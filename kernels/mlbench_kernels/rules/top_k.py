@@ -6,7 +6,7 @@ import torch
 from torch import Tensor
 
 from .rule import BaseRule, Pool, State, Tile
-from .select import at_most, run_minima
+from .select import Runs
 
 
 class TopK(BaseRule):
@@ -52,15 +52,14 @@ class TopK(BaseRule):
 
     def _hits(self, distance: Tensor, worst: Tensor) -> tuple[Tensor, Tensor]:
         """Row and column of a few pairs that include all that belong to the nearest k, in ascending order."""
-        runs = run_minima(distance)
+        runs = Runs(distance)
         gate = worst
-        if (
-            runs.shape[1] >= self.width
-        ):  # the k-th smallest of any k or more candidates is no smaller than the k-th of all
-            gate = torch.minimum(gate, runs.kthvalue(self.width, dim=1).values)
+        # The k-th smallest of any k or more candidates is no smaller than the k-th of all.
+        if runs.best.shape[1] >= self.width:
+            gate = torch.minimum(gate, runs.best.kthvalue(self.width, dim=1).values)
         elif distance.shape[1] >= self.width and bool((worst == torch.inf).any()):
             gate = torch.minimum(gate, distance.kthvalue(self.width, dim=1).values)
-        return at_most(distance, gate.clamp_max(torch.finfo(gate.dtype).max), runs)
+        return runs.up_to(gate.clamp_max(torch.finfo(gate.dtype).max))
 
     def finish(self, state: State) -> tuple[Tensor, ...]:
         """The positions, nearest (farthest) first; -1 where the pool has fewer than k."""

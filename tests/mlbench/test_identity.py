@@ -106,6 +106,8 @@ NO_CHANGES = {
     "require": ["acme-losses>=1.2"],
     "runtime.workers": 7,
     "runtime.device": "cuda:1",
+    "runtime.loaders": 3,
+    "damaged": "skip",
     "methods.name": "other",
     "methods.summary": "other",
 }

@@ -5,7 +5,8 @@ import os
 import subprocess
 import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import ThreadPoolExecutor, as_completed
+from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
 from threading import Lock
@@ -53,18 +54,25 @@ class Decoders:
             with lock:
                 count(images)
 
-        def work(_: int) -> None:
-            with _Decoder(self, resize) as decoder:
-                while True:
-                    with lock:
-                        chunk = next(waiting, None)
-                    if chunk is None:
-                        return
-                    decoder.write(*chunk, told)
+        def work(decoder: _Decoder) -> None:
+            while True:
+                with lock:
+                    chunk = next(waiting, None)
+                if chunk is None:
+                    return
+                decoder.write(*chunk, told)
 
-        processes = min(self.processes, len(chunks))
-        with ThreadPoolExecutor(processes) as threads:
-            list(threads.map(work, range(processes)))
+        with ExitStack() as stack:
+            processes = min(self.processes, len(chunks))
+            decoders = [stack.enter_context(_Decoder(self, resize)) for _ in range(processes)]
+            threads = stack.enter_context(ThreadPoolExecutor(processes))
+            try:
+                for ended in as_completed([threads.submit(work, decoder) for decoder in decoders]):
+                    ended.result()
+            except BaseException:  # Ctrl-C too: a thread ends when its process does
+                for decoder in decoders:
+                    decoder.kill()
+                raise
 
 
 class _Decoder:
@@ -87,8 +95,12 @@ class _Decoder:
         return self
 
     def __exit__(self, *_: object) -> None:
-        self._process.kill()
+        self.kill()
         self._process.communicate()
+
+    def kill(self) -> None:
+        """End the process at once."""
+        self._process.kill()
 
     def write(self, path: Path, items: Ints, count: Count) -> None:
         self._say({"path": str(path), "items": items.tolist()})

@@ -41,6 +41,12 @@ def cached_arrays(name: str, key: str, build: Callable[[], Arrays]) -> Arrays:
     return arrays
 
 
+def forget_arrays(name: str, key: str) -> None:
+    """Remove what `cached_arrays` left under ``name`` and ``key``, if anything."""
+    with contextlib.suppress(OSError, RuntimeError):
+        (cache_folder() / f"{name}-{key}.npz").unlink()
+
+
 def cache_folder() -> Path:
     """``$MLBENCH_CACHE``, else ``$XDG_CACHE_HOME/mlbench``, else ``~/.cache/mlbench``."""
     if own := os.environ.get("MLBENCH_CACHE"):

@@ -12,21 +12,34 @@ from mlbench.api.errors import DataError
 def decode_rgb(path: Path) -> npt.NDArray[np.uint8]:
     """Decode an image file to RGB ``[H, W, 3]``.
 
-    EXIF rotation is applied; grey, palette and CMYK are converted; transparency is laid over white; 16 bits are
-    scaled to 8; of an animation the first frame counts.
+    What the file is counts, not its name. EXIF rotation is applied; grey, palette and CMYK are converted; transparency
+    is laid over white; 16 bits of grey are scaled to 8; of an animation the first frame counts. JPEGs are decoded in
+    full: Pillow's ``draft``, which decodes a large one at a half or a quarter of its size, gives other pixels than the
+    protocol's resize.
 
     Raises:
-        DataError: If the file cannot be read as an image; names the file and the reason.
+        DataError: If the file is missing, cannot be read as an image, or unpacks to more pixels than
+            ``PIL.Image.MAX_IMAGE_PIXELS``; names the file and the reason.
     """
     try:
         with Image.open(path) as image:
+            _refuse_bomb(image)
             image.load()
-            upright = ImageOps.exif_transpose(image)
-        return np.array(_to_rgb(upright), dtype=np.uint8)
+            ImageOps.exif_transpose(image, in_place=True)
+            return np.array(_to_rgb(image), dtype=np.uint8)
+    except FileNotFoundError:
+        raise DataError(f"{path}: no such file; unpack the archive again, or put it back") from None
     # Pillow's decoders raise nearly anything on a damaged file: OSError, SyntaxError, ValueError, struct.error, ...
     except Exception as error:
         reason = str(error) or type(error).__name__
         raise DataError(f"{path}: cannot be read as an image: {reason}; replace or remove the file") from error
+
+
+def _refuse_bomb(image: Image.Image) -> None:
+    """Up to twice the limit Pillow itself only warns, and a few kilobytes become gigabytes of memory."""
+    limit, pixels = Image.MAX_IMAGE_PIXELS, image.width * image.height
+    if limit is not None and pixels > limit:
+        raise ValueError(f"{image.width}×{image.height} pixels are more than {limit:,}, a decompression bomb?")
 
 
 def _to_rgb(image: Image.Image) -> Image.Image:

@@ -10,8 +10,8 @@ import numpy.typing as npt
 
 from mlbench.api.dataset import Dataset, ItemTable
 from mlbench.api.errors import ConfigError, DataError
-from mlbench.api.hashing import digest
 from mlbench.api.info import ComponentInfo
+from mlbench.data.content import content_hash
 from mlbench.data.decoding import decode_rgb
 
 #: File name extensions that count as images, whatever their case.
@@ -66,9 +66,8 @@ class Folder(Dataset):
 
     @cached_property
     def content_hash(self) -> str:
-        """Over the relative names and the bytes of all files: it reads the whole folder, once."""
-        ids = self.items.ids
-        return digest(part for name in ids for part in (name, (self._root / name).read_bytes()))
+        """Over the relative names and the bytes of all files; see :func:`mlbench.data.content.content_hash`."""
+        return content_hash([], [(name, self._root / name) for name in self.items.ids])
 
     def _class_folders(self) -> list[Path]:
         if not self._root.is_dir():

@@ -2,6 +2,7 @@
 
 import numpy as np
 import pytest
+from miniatures.every import WRITERS
 from PIL import Image
 
 from mlbench.registry import entries
@@ -24,6 +25,8 @@ def arguments(tmp_path):
             vectors = np.random.default_rng(0).normal(size=(32, 4)).astype(np.float32)
             np.savez(tmp_path / "e.npz", embeddings=vectors, labels=np.repeat(np.arange(16), 2))
             return {"path": str(tmp_path / "e.npz")}
+        if (id := name.removeprefix("mlbench/")) in WRITERS:
+            return {"path": str(WRITERS[id](tmp_path))}
         if name != "mlbench/folder":
             return None
         for label in range(8):

@@ -30,6 +30,7 @@ if TYPE_CHECKING:
     from mlbench.api.metric import Metric as Metric
     from mlbench.api.sampler import GroupedBatch as GroupedBatch
     from mlbench.api.sampler import RefreshedSampler as RefreshedSampler
+    from mlbench.api.sampler import ResumableBatches as ResumableBatches
     from mlbench.api.sampler import Sampler as Sampler
     from mlbench.api.space import Categorical as Categorical
     from mlbench.api.space import Dimension as Dimension
@@ -37,6 +38,7 @@ if TYPE_CHECKING:
     from mlbench.api.space import Int as Int
     from mlbench.api.space import Space as Space
     from mlbench.api.table import table_dataset as table_dataset
+    from mlbench.api.trunk import StartsFromWeights as StartsFromWeights
     from mlbench.api.trunk import Trunk as Trunk
 
 # Importing this package must stay cheap: `mlbench --help` and `mlbench ls` pass through it.
@@ -59,9 +61,9 @@ __getattr__, __dir__ = lazy_exports(
         "hashing": ("digest",),
         "info": ("API_VERSIONS", "ComponentInfo"),
         "metric": ("Metric",),
-        "sampler": ("GroupedBatch", "RefreshedSampler", "Sampler"),
+        "sampler": ("GroupedBatch", "RefreshedSampler", "ResumableBatches", "Sampler"),
         "space": ("Categorical", "Dimension", "Float", "Int", "Space"),
         "table": ("table_dataset",),
-        "trunk": ("Trunk",),
+        "trunk": ("StartsFromWeights", "Trunk"),
     },
 )

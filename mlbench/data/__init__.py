@@ -5,10 +5,13 @@ from typing import TYPE_CHECKING
 from mlbench._lazy import lazy_exports
 
 if TYPE_CHECKING:
+    from mlbench.data.batches import RankBatches as RankBatches
+    from mlbench.data.batches import batches_of as batches_of
     from mlbench.data.digits import Digits as Digits
     from mlbench.data.folder import Folder as Folder
     from mlbench.data.glyph_features import GlyphFeatures as GlyphFeatures
     from mlbench.data.glyphs import Glyphs as Glyphs
+    from mlbench.data.hierarchical import Hierarchical as Hierarchical
     from mlbench.data.images import ImageStore as ImageStore
     from mlbench.data.images import ImageView as ImageView
     from mlbench.data.npz import Npz as Npz
@@ -24,10 +27,12 @@ if TYPE_CHECKING:
 __getattr__, __dir__ = lazy_exports(
     __name__,
     {
+        "batches": ("RankBatches", "batches_of"),
         "digits": ("Digits",),
         "folder": ("Folder",),
         "glyph_features": ("GlyphFeatures",),
         "glyphs": ("Glyphs",),
+        "hierarchical": ("Hierarchical",),
         "images": ("ImageStore", "ImageView"),
         "npz": ("Npz",),
         "samplers": ("MPerClass",),

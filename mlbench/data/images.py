@@ -31,13 +31,22 @@ class ImageView:
         labels: Class of every image, ``0..C-1`` in the order in which the classes were asked for. ``[N]`` int64
         ids: Id of every image in the dataset. ``[N]``
         channels: 1 or 3; of vectors their length.
+        superclasses: Superclass of every image, where the dataset has some. ``[N]`` int64
     """
 
-    def __init__(self, pixels: Images | Tensor, labels: Ints, ids: tuple[str, ...], channels: int) -> None:
+    def __init__(
+        self,
+        pixels: Images | Tensor,
+        labels: Ints,
+        ids: tuple[str, ...],
+        channels: int,
+        superclasses: Ints | None = None,
+    ) -> None:
         self._pixels = pixels
         self.labels = labels
         self.ids = ids
         self.channels = channels
+        self.superclasses = superclasses
 
     def __len__(self) -> int:
         return len(self.ids)
@@ -108,8 +117,10 @@ class ImageStore:
         labels = new_label[self._items.labels]
         indices = np.flatnonzero(labels >= 0)
         ids = tuple(self._items.ids[index] for index in indices)
+        above = self._items.superclasses
+        superclasses = None if above is None else above[self._items.labels[indices]]
         pixels, channels = self._taken(self._places[indices])
-        return ImageView(pixels, labels[indices], ids, channels)
+        return ImageView(pixels, labels[indices], ids, channels, superclasses)
 
     def _taken(self, places: Ints) -> tuple[Images | Tensor, int]:
         if isinstance(self._pixels, Tensor):

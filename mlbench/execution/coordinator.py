@@ -169,6 +169,7 @@ def _pool(study: Study, jobs: int) -> Iterator[Pool]:
         device,
         threads,
         used_files(),
+        as_table(benchmark.model.trunk),
         skipped=study.recipe.dataset.skipped,
         loaders=loaders,
     )

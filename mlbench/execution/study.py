@@ -109,6 +109,7 @@ def _dataset(benchmark: Benchmark, watch: Watch) -> tuple[Dataset, DatasetFacts]
             items=len(items),
             source=known.get("source"),
             vectors=dataset.vector_size is not None,
+            superclasses=None if items.superclasses is None else tuple(items.superclasses.tolist()),
             skipped=dataset.skipped if isinstance(dataset, Without) else (),
         )
 

@@ -19,7 +19,7 @@ from mlbench.data.splits import ClassSplits, mlrc_splits
 from mlbench.data.transforms import EvalTransform
 from mlbench.evaluation import Retrieval, concatenate, measure
 from mlbench.execution.environment import environment
-from mlbench.registry import culprits, provenance_of, resolve, source_of, sources_in, use_file
+from mlbench.registry import Resolved, culprits, provenance_of, resolve, source_of, sources_in, use_file
 from mlbench.spec import Transforms, digest
 from mlbench.store import Record, Store
 from mlbench.training import Meter, embed, train
@@ -31,13 +31,17 @@ _MODEL = "model.safetensors"
 
 @dataclass(frozen=True)
 class Context:
-    """What a worker is told once: where things are and where to compute. Nothing here changes a result."""
+    """What a worker is told once: where things are and where to compute. Nothing here changes a result.
+
+    ``dataset`` and ``trunk`` are tables of the benchmark file, with the paths that requests do not have.
+    """
 
     store: str
     dataset: Mapping[str, Any]
     device: str
     threads: int = 1
     plugins: Sequence[str] = ()
+    trunk: Mapping[str, Any] | None = None
     skipped: Sequence[str] = ()
     loaders: int = 0
 
@@ -113,7 +117,7 @@ class Worker:
     ) -> tuple[dict[str, Any], dict[str, float]]:
         fold = self._splits(request).folds[request["job"]["fold"]]
         learn, select = (self._view(request["transforms"]["resize"], classes) for classes in (fold.train, fold.val))
-        setup = setup_of(request, learn, self.context.device, self.context.loaders)
+        setup = setup_of(request, learn, self.context.device, self._trunk(request), self.context.loaders)
         done = train(setup, learn, select, tell)
         if request["job"]["role"] == "reproduction":
             files[_MODEL] = save({name: tensor.contiguous() for name, tensor in done.state.items()})
@@ -152,6 +156,18 @@ class Worker:
         model = model_of(request, view)
         model.load_state_dict(state)
         return model.to(self.context.device)
+
+    def _trunk(self, request: Mapping[str, Any]) -> Resolved | None:
+        """The trunk as the benchmark file names it, if that is still what the plan was made for."""
+        if self.context.trunk is None:
+            return None
+        trunk = resolve("models", self.context.trunk, "model.trunk")
+        if trunk.identity() != request["model"]["trunk"]:
+            raise DataError(
+                f"model.trunk: the weights of {trunk.entry.id} changed since the plan was made; restore them, or give "
+                "the command again to plan for the new ones in another store"
+            )
+        return trunk
 
     def _splits(self, request: Mapping[str, Any]) -> ClassSplits:
         splits = mlrc_splits(len(self.dataset.items.class_names), request["split"]["folds"])

@@ -20,7 +20,10 @@ _SEARCHABLE = (*_PARTS, "loss_optimizer", "samples_per_class")
 
 @dataclass(frozen=True)
 class DatasetFacts:
-    """What a protocol may know of a dataset: enough to plan, nothing of its content."""
+    """What a protocol may know of a dataset: enough to plan, nothing of its content.
+
+    ``superclasses`` are those of its classes, where it has some.
+    """
 
     id: str
     version: int
@@ -29,6 +32,7 @@ class DatasetFacts:
     items: int
     source: str | None = None
     vectors: bool = False
+    superclasses: tuple[int, ...] | None = None
     skipped: tuple[str, ...] = ()
 
     def identity(self) -> dict[str, Any]:

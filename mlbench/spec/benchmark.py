@@ -13,11 +13,16 @@ from mlbench.spec.transforms import Transforms
 
 
 class Model(Table):
-    """A trunk and the linear embedder on top of it."""
+    """A trunk and the linear embedder on top of it.
+
+    ``freeze_batchnorm`` keeps the running statistics of the trunk's batch norms; ``frozen_trunk`` trains the embedder
+    alone.
+    """
 
     trunk: Component = result()
     embedding_size: int = result(128, ge=1)
     freeze_batchnorm: bool = result(True)
+    frozen_trunk: bool = added(False)
 
 
 class Search(Table):

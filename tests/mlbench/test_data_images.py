@@ -1,3 +1,4 @@
+import dataclasses
 import gc
 
 import numpy as np
@@ -6,7 +7,7 @@ import torch
 from pictures import Memory, random_images
 from PIL import Image
 
-from mlbench.api.dataset import Dataset
+from mlbench.api.dataset import Dataset, ItemTable
 from mlbench.api.errors import DataError
 from mlbench.data.images import ImageStore, ImageView
 
@@ -121,3 +122,14 @@ def test_an_array_that_is_no_image_is_named(image: np.ndarray) -> None:
 def test_impossible_views_are_refused(images: list[np.ndarray], classes: list[int], why: str) -> None:
     with pytest.raises(DataError, match=rf"distinct classes among 0\.\.2: {why}"):
         ImageStore.build(Memory(images, LABELS), None).view(classes)
+
+
+def test_a_view_knows_the_superclasses_of_its_images(images: list[np.ndarray]) -> None:
+    class Families(Memory):
+        @property
+        def items(self) -> ItemTable:
+            above = np.array([1, 0, 2])
+            return dataclasses.replace(super().items, superclasses=above, superclass_names=("a", "b", "c"))
+
+    assert ImageStore.build(Families(images, LABELS), None).view([2, 0]).superclasses.tolist() == [1, 2, 1, 2]
+    assert ImageStore.build(Memory(images, LABELS), None).view([2, 0]).superclasses is None

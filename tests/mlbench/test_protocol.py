@@ -2,6 +2,7 @@
 
 import copy
 import json
+from dataclasses import replace
 
 import pytest
 
@@ -83,10 +84,26 @@ def test_the_plan_has_every_job_once():
 
 
 def test_the_papers_size():
-    benchmark = load_benchmark("reality-check")
+    benchmark = load_benchmark("reality-check", ["model.trunk.weights=none"])
     plan = RealityCheck(Recipe(benchmark, DatasetFacts("mlbench/folder", 1, "c", 200, 11_788))).plan()
     # "14 algorithms x 50 steps x 4 folds", then 10 reproductions of 4 folds and a test of each, the baseline's too.
     assert len(plan) == 14 * 50 * 4 + 15 * 10 * (4 + 1)
+
+
+def test_batches_of_superclasses_are_planned_with_those_of_every_fold():
+    method = {"name": "Few", "loss": "contrastive", "sampler": {"id": "hierarchical", "superclasses_per_batch": 2}}
+
+    def planned(superclasses):
+        plain = protocol([method], training={"batch_size": 16})
+        facts = replace(plain.recipe.dataset, superclasses=superclasses)
+        return RealityCheck(replace(plain.recipe, dataset=facts)).plan()
+
+    assert len(planned(tuple(range(2)) * 20)) == 5 * REPRODUCTIONS
+    with pytest.raises(ConfigError, match=r"methods\[0\] \(Few\): the sampler Hierarchical needs superclasses"):
+        planned(None)
+    # Of superclasses 0 and 1, a fold that trains on both has three classes together.
+    with pytest.raises(ConfigError, match=r"methods\[0\] \(Few\): a batch of 16 needs 2 superclasses with 4 classes"):
+        planned((0,) + (1, 1) + (2,) * 37)
 
 
 def test_every_method_with_a_search_gets_the_same_budget():

@@ -78,6 +78,9 @@ def test_the_reality_check_has_the_papers_size():
         assert (optimizer.name, optimizer.weight_decay, optimizer.momentum) == ("RMSprop", 1e-4, 0.9)
     assert training.optimizer.lr == 1e-6
     assert paper.model.embedding_size == 128 and paper.model.freeze_batchnorm
+    assert paper.model.trunk.id == "bn-inception"
+    assert (paper.transforms.pixels, paper.transforms.mean) == ("bgr-255", (104, 117, 128))
+    assert paper.transforms.std == (1, 1, 1)
 
 
 def test_a_short_training_on_plain_drawings_has_no_augmentation():

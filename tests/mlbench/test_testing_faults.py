@@ -15,7 +15,7 @@ from stripes import HashOfStrings, Stripes
 from torch import nn
 
 from mlbench.api import ComponentInfo, ItemTable
-from mlbench.data.samplers import MPerClass
+from mlbench.data.samplers import MPerClass, MPerClassBatches
 from mlbench.evaluation.metric import Retrieval
 from mlbench.testing import check_component
 from mlbench.testing.kit import KINDS, Case, requirements
@@ -464,6 +464,61 @@ class SkipsAClass(MPerClass):
     def batches(self, labels, seed):
         kept = np.flatnonzero(labels != np.max(labels))
         return (kept[batch] for batch in super().batches(labels[kept], seed))
+
+
+class Saved(MPerClassBatches):
+    """The stream of a class below, which says how its state is wrong."""
+
+    wrong = None
+
+    def state_dict(self):
+        return type(self).wrong(self, super().state_dict())
+
+
+def streams(wrong):
+    """`batches` whose state is wrong."""
+    stream = type("Stream", (Saved,), {"wrong": staticmethod(wrong)})
+
+    def batches(self, labels, seed):
+        whole = MPerClass.batches(self, labels, seed)
+        return stream(whole._members, whole._classes, whole._each, seed)
+
+    return batches
+
+
+@fault("saved-stream", "a new stream with the state after 1 batches")
+class ForgetsItsQueue(MPerClass):
+    batches = streams(lambda stream, state: state | {"queue": []})
+
+
+@fault("saved-stream", "a later draw changed the state")
+class LivingState(MPerClass):
+    def batches(self, labels, seed):
+        return _Living(super().batches(labels, seed))
+
+
+class _Living:
+    def __init__(self, stream):
+        self.stream, self.state = stream, stream.state_dict()
+
+    def __iter__(self):
+        return self
+
+    def __next__(self):
+        batch = next(self.stream)
+        self.state.update(self.stream.state_dict())
+        return batch
+
+    def state_dict(self):
+        return self.state
+
+    def load_state_dict(self, state):
+        self.stream.load_state_dict(state)
+
+
+@fault("saved-stream", "the state has no JSON form")
+class ArrayState(MPerClass):
+    batches = streams(lambda stream, state: {name: np.asarray(value, dtype=object) for name, value in state.items()})
 
 
 @fault("resumable", "the same object again")

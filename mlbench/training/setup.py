@@ -38,6 +38,7 @@ def setup_of(
         device: Where to compute.
         trunk: The request's trunk as the benchmark file names it. The request says what its initial weights are, not
             where they lie; where they are random it says all.
+        loaders: Threads that make batches ahead.
 
     Raises:
         ConfigError: If a component refuses its arguments, or the batch does not fit the classes.

@@ -2,6 +2,7 @@
 
 import io
 from collections.abc import Mapping
+from importlib import import_module
 from types import ModuleType
 from typing import Any
 
@@ -21,12 +22,11 @@ def renderer() -> ModuleType:
         DataError: If it is not installed.
     """
     try:
-        import resvg_py
+        return import_module("resvg_py")
     except ImportError:
         raise DataError(
             "emoji: resvg-py, which draws the SVGs, is not installed; install the extra `emoji`, mlbench-dml[emoji]"
         ) from None
-    return resvg_py
 
 
 def draw(icons: Mapping[str, Any], icon: Mapping[str, Any], mirrored: bool, resvg: ModuleType) -> npt.NDArray[np.uint8]:

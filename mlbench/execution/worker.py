@@ -14,6 +14,7 @@ from mlbench.api.dataset import Dataset
 from mlbench.api.errors import ConfigError, DataError, PluginError, StoreError, TrainingStopped
 from mlbench.api.metric import Metric
 from mlbench.api.splits import ClassSplits, Part
+from mlbench.data.damage import Without
 from mlbench.data.images import ImageStore, ImageView
 from mlbench.data.splits import split
 from mlbench.data.transforms import EvalTransform
@@ -43,6 +44,8 @@ class Context:
     threads: int = 1
     plugins: Sequence[str] = ()
     trunk: Mapping[str, Any] | None = None
+    skipped: Sequence[str] = ()
+    loaders: int = 0
 
 
 class Worker:
@@ -62,6 +65,8 @@ class Worker:
         self.context = context
         self.store = Store(context.store)
         self.dataset: Dataset = resolve("datasets", context.dataset, "dataset").build()
+        if context.skipped:
+            self.dataset = Without(self.dataset, tuple(context.skipped))
         self._images: tuple[int | None, ImageStore] | None = None
         # A fold's views are used by every trial on that fold.
         self._view = lru_cache(maxsize=16)(lambda resize, part: self._store(resize).view(part.classes, part.items))
@@ -119,7 +124,11 @@ class Worker:
             files[_MODEL] = save({name: tensor.contiguous() for name, tensor in done.state.items()})
         results = {"best": done.best, "curve": done.curve, "images": done.images}
         speed = done.images / done.training_seconds if done.training_seconds else 0.0
-        return results, {"training_seconds": done.training_seconds, "images_per_second": speed}
+        return results, {
+            "training_seconds": done.training_seconds,
+            "waiting_seconds": done.waiting_seconds,
+            "images_per_second": speed,
+        }
 
     def _test(
         self, request: Mapping[str, Any], files: dict[str, bytes], tell: Tell
@@ -164,7 +173,7 @@ class Worker:
 
     def setup(self, request: Mapping[str, Any], learn: ImageView) -> Setup:
         """The parts of a training that is to learn from a view."""
-        return setup_of(request, learn, self.context.device, self._trunk(request))
+        return setup_of(request, learn, self.context.device, self._trunk(request), self.context.loaders)
 
     def views(self, request: Mapping[str, Any], parts: Sequence[Part]) -> list[ImageView]:
         """The images of parts of the dataset, as a request wants them resized."""

@@ -102,7 +102,7 @@ def _about(store: Store) -> str:
     frozen = "frozen" if model["freeze_batchnorm"] else "trained"
     lines = {
         "Protocol": f"{recipe['protocol']}, {recipe['folds']} folds, test on unseen classes",
-        "Dataset": "{id}: {items} images, {classes} classes".format(**header["dataset"]),
+        "Dataset": "{id}: {items} images, {classes} classes".format(**header["dataset"]) + _skipped(recipe["dataset"]),
         **({"Split": _component(recipe["split"])} if "split" in recipe else {}),
         "Trunk": f"{model['trunk']['id']} {_arguments(model['trunk']['arguments'])}, batch norm {frozen}",
         "Embedding": f"{model['embedding_size']}-d, linear, L2-normalised",
@@ -116,6 +116,12 @@ def _about(store: Store) -> str:
         "Recipe": f"`{header['digest'][:16]}`",
     }
     return "\n".join(f"- **{name}**: {text}" for name, text in lines.items())
+
+
+def _skipped(dataset: dict[str, Any]) -> str:
+    skipped = dataset.get("skipped", [])
+    shown = ", ".join(skipped[:3]) + (", …" if len(skipped) > 3 else "")
+    return f"; {len(skipped)} damaged images skipped ({shown})" if skipped else ""
 
 
 def _arguments(arguments: dict[str, Any]) -> str:

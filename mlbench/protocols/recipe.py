@@ -37,11 +37,13 @@ class DatasetFacts:
     source: str | None = None
     vectors: bool = False
     superclasses: tuple[int, ...] | None = None
+    skipped: tuple[str, ...] = ()
 
     def identity(self) -> dict[str, Any]:
-        """What enters the identity of a run; of un-packaged code its source's hash too."""
-        known = {"id": self.id, "version": self.version, "content": self.content_hash}
-        return known | ({"source": self.source} if self.source else {})
+        """What enters the identity of a run; also the hash of un-packaged code, and the damaged items left out."""
+        known: dict[str, Any] = {"id": self.id, "version": self.version, "content": self.content_hash}
+        known |= {"source": self.source} if self.source else {}
+        return known | ({"skipped": list(self.skipped)} if self.skipped else {})
 
 
 @dataclass(frozen=True)

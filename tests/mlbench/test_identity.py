@@ -111,6 +111,8 @@ NO_CHANGES = {
     "paths": {"glyphs": "/data"},
     "runtime.workers": 7,
     "runtime.device": "cuda:1",
+    "runtime.loaders": 3,
+    "damaged": "skip",
     "methods.name": "other",
     "methods.summary": "other",
 }

@@ -12,6 +12,9 @@ import numpy.typing as npt
 from mlbench.api.errors import DataError
 from mlbench.api.info import ComponentInfo
 
+#: What may stand in a column.
+_WORDS = {"splits": ("train", "val", "test"), "roles": ("query", "gallery")}
+
 
 @dataclass(frozen=True, kw_only=True)
 class ItemTable:
@@ -58,8 +61,9 @@ class ItemTable:
                 f"item table: labels must be 0..{len(self.class_names) - 1} with every class present, "
                 f"got {len(present)} distinct labels for {len(self.class_names)} classes"
             )
-        if stray := set(self.roles or ()) - {"query", "gallery", ""}:
-            raise DataError(f"item table: roles are query, gallery or empty, got {min(stray)!r}")
+        for name, known in _WORDS.items():
+            if stray := set(getattr(self, name) or ()) - {*known, ""}:
+                raise DataError(f"item table: {name} are {', '.join(known)} or empty, got {min(stray)!r}")
         if self.superclasses is not None and np.any(
             (self.superclasses < 0) | (self.superclasses >= len(self.superclass_names))
         ):
@@ -129,6 +133,11 @@ class Dataset(ABC):
     @abstractmethod
     def items(self) -> ItemTable:
         """The item table."""
+
+    @property
+    def closed_set(self) -> bool:
+        """Whether the owner's split is one for classification, with the same classes in train and test."""
+        return False
 
     @property
     def vector_size(self) -> int | None:

@@ -19,8 +19,6 @@ if TYPE_CHECKING:
     from mlbench.data.npz import Npz as Npz
     from mlbench.data.prepare.location import dataset_folder as dataset_folder
     from mlbench.data.samplers import MPerClass as MPerClass
-    from mlbench.data.splits import ClassSplits as ClassSplits
-    from mlbench.data.splits import Fold as Fold
     from mlbench.data.splits import mlrc_splits as mlrc_splits
     from mlbench.data.transforms import EvalTransform as EvalTransform
     from mlbench.data.transforms import TrainTransform as TrainTransform
@@ -42,7 +40,7 @@ __getattr__, __dir__ = lazy_exports(
         "npz": ("Npz",),
         "prepare.location": ("dataset_folder",),
         "samplers": ("MPerClass",),
-        "splits": ("ClassSplits", "Fold", "mlrc_splits"),
+        "splits": ("mlrc_splits",),
         "transforms": ("EvalTransform", "TrainTransform", "output_channels"),
     },
 )

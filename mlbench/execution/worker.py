@@ -13,8 +13,10 @@ from safetensors.torch import load, save
 from mlbench.api.dataset import Dataset
 from mlbench.api.errors import ConfigError, DataError, PluginError, StoreError, TrainingStopped
 from mlbench.api.metric import Metric
+from mlbench.api.splits import ClassSplits, Part
+from mlbench.data.damage import Without
 from mlbench.data.images import ImageStore, ImageView
-from mlbench.data.splits import ClassSplits, mlrc_splits
+from mlbench.data.splits import split
 from mlbench.data.transforms import EvalTransform
 from mlbench.evaluation import Retrieval, concatenate, measure
 from mlbench.execution.environment import environment
@@ -22,6 +24,7 @@ from mlbench.registry import Resolved, culprits, provenance_of, resolve, source_
 from mlbench.spec import Transforms, digest
 from mlbench.store import Record, Store
 from mlbench.training import Meter, embed, train
+from mlbench.training.loop import Setup
 from mlbench.training.setup import from_identity, model_of, setup_of
 
 Tell = Callable[[Mapping[str, Any]], None]
@@ -41,6 +44,8 @@ class Context:
     threads: int = 1
     plugins: Sequence[str] = ()
     trunk: Mapping[str, Any] | None = None
+    skipped: Sequence[str] = ()
+    loaders: int = 0
 
 
 class Worker:
@@ -60,9 +65,11 @@ class Worker:
         self.context = context
         self.store = Store(context.store)
         self.dataset: Dataset = resolve("datasets", context.dataset, "dataset").build()
+        if context.skipped:
+            self.dataset = Without(self.dataset, tuple(context.skipped))
         self._images: tuple[int | None, ImageStore] | None = None
         # A fold's views are used by every trial on that fold.
-        self._view = lru_cache(maxsize=16)(lambda resize, classes: self._store(resize).view(classes))
+        self._view = lru_cache(maxsize=16)(lambda resize, part: self._store(resize).view(part.classes, part.items))
 
     def run(self, request: Mapping[str, Any], tell: Tell) -> Record:
         """Do the job and commit its record; an error inside the job becomes a record too.
@@ -110,30 +117,34 @@ class Worker:
     def _train(
         self, request: Mapping[str, Any], files: dict[str, bytes], tell: Tell
     ) -> tuple[dict[str, Any], dict[str, float]]:
-        fold = self._splits(request).folds[request["job"]["fold"]]
-        learn, select = (self._view(request["transforms"]["resize"], classes) for classes in (fold.train, fold.val))
-        setup = setup_of(request, learn, self.context.device, self._trunk(request))
+        learn, select = self.views(request, self.splits(request).fold_parts(request["job"]["fold"]))
+        setup = self.setup(request, learn)
         done = train(setup, learn, select, tell)
         if request["job"]["role"] == "reproduction":
             files[_MODEL] = save({name: tensor.contiguous() for name, tensor in done.state.items()})
         results = {"best": done.best, "curve": done.curve, "images": done.images}
         speed = done.images / done.training_seconds if done.training_seconds else 0.0
-        return results, {"training_seconds": done.training_seconds, "images_per_second": speed}
+        return results, {
+            "training_seconds": done.training_seconds,
+            "waiting_seconds": done.waiting_seconds,
+            "images_per_second": speed,
+        }
 
     def _test(
         self, request: Mapping[str, Any], files: dict[str, bytes], tell: Tell
     ) -> tuple[dict[str, Any], dict[str, float]]:
-        view: ImageView = self._view(request["transforms"]["resize"], self._splits(request).test)
+        views = self.views(request, [part for part in self.splits(request).test_parts() if part is not None])
         further = request["evaluation"].get("metrics", [])
         metrics: list[Metric] = [Retrieval(tuple(request["evaluation"]["recall_at"]))]
         metrics += [from_identity("metrics", identity, "evaluation.metrics").build() for identity in further]
         transform = EvalTransform(Transforms.model_validate(request["transforms"]))
-        labels = torch.from_numpy(view.labels)
-        embeddings = [
-            embed(self._model(request, run, view), view, transform, self.context.device) for run in request["models"]
-        ]
-        separated = [measure(metrics, part, labels) for part in embeddings]
-        return {"separated": separated, "concatenated": measure(metrics, concatenate(embeddings), labels)}, {}
+        labels = [torch.from_numpy(view.labels) for view in views]
+        models = (self._model(request, run, views[0]) for run in request["models"])
+        # A row a model: of the queries and, where there is one, of the gallery.
+        embeddings = [[embed(model, view, transform, self.context.device) for view in views] for model in models]
+        joined = [concatenate(parts) for parts in zip(*embeddings, strict=True)]
+        separated = [measure(metrics, parts, labels) for parts in embeddings]
+        return {"separated": separated, "concatenated": measure(metrics, joined, labels)}, {}
 
     def _model(self, request: Mapping[str, Any], run: str, view: ImageView) -> torch.nn.Module:
         file = self.store.folder(run) / _MODEL
@@ -160,10 +171,25 @@ class Worker:
             )
         return trunk
 
-    def _splits(self, request: Mapping[str, Any]) -> ClassSplits:
-        splits = mlrc_splits(len(self.dataset.items.class_names), request["split"]["folds"])
-        if splits.hash != request["split"]["hash"]:
-            raise DataError("the dataset's classes are no longer those of the plan; plan again with another --store")
+    def setup(self, request: Mapping[str, Any], learn: ImageView) -> Setup:
+        """The parts of a training that is to learn from a view."""
+        return setup_of(request, learn, self.context.device, self._trunk(request), self.context.loaders)
+
+    def views(self, request: Mapping[str, Any], parts: Sequence[Part]) -> list[ImageView]:
+        """The images of parts of the dataset, as a request wants them resized."""
+        return [self._view(request["transforms"]["resize"], part) for part in parts]
+
+    def splits(self, request: Mapping[str, Any]) -> ClassSplits:
+        """The splits that a request was planned with.
+
+        Raises:
+            DataError: If the dataset is no longer split like that.
+        """
+        asked = request["split"]
+        scheme = from_identity("splits", asked, "split") if "id" in asked else resolve("splits", "mlrc", "split")
+        splits = split(scheme, self.dataset.items, asked["folds"])
+        if splits.hash != asked["hash"]:
+            raise DataError("the dataset's splits are no longer those of the plan; plan again with another --store")
         return splits
 
     def _store(self, resize: int | None) -> ImageStore:

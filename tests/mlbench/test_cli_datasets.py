@@ -83,8 +83,6 @@ def test_the_wrong_folder_is_refused(mlbench, data, tmp_path):
 
 
 def test_help_imports_nothing_heavy():
-    import subprocess
-
     script = (
         "import sys; from mlbench.cli.datasets import app; print({'torch', 'numpy', 'filelock'} & set(sys.modules))"
     )

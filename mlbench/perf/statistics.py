@@ -55,3 +55,13 @@ def _rank(count: int, confidence: float) -> int:
             break
         rank += 1
     return rank
+
+
+def sign_test(values: Sequence[float], bound: float) -> float:
+    """Probability of so many values above the bound, or more, if the true median were the bound.
+
+    >>> sign_test([1.1, 1.2, 1.3, 0.9], 1.0)
+    0.3125
+    """
+    above, count = sum(value > bound for value in values), len(values)
+    return float(sum(comb(count, k) for k in range(above, count + 1)) / 2**count)

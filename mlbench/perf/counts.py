@@ -63,8 +63,9 @@ def peak_bytes(call: Callable[[], object]) -> int:
 
 
 def _seen(call: Callable[[], object]) -> Counts:
-    """What torch's profiler sees; of the bytes those of tensors. (A dispatch mode sees no custom operator from inside.)"""
+    """What torch's profiler sees; of the bytes those of tensors."""
     gc.collect()
+    # Not a dispatch mode: it sees custom operators from outside alone.
     with profile(activities=[ProfilerActivity.CPU], profile_memory=True, with_flops=True) as profiled:
         call()
     # The summary by operator hides when memory was given back; the raw events are in order.

@@ -1,12 +1,12 @@
-"""How often the timed gate cries wolf, and what it catches: comparisons of an operation with itself and with slower ones.
+"""How often the timed gate cries wolf, and what it catches: an operation beside itself and beside slower ones.
 
 Run by hand; says how it is going and writes a table:
 
     python tests/perf/perf_gate.py [COMPARISONS]
 
-Both cores are kept busy by processes that multiply matrices. Each comparison is carried out as `mlbench perf compare` does,
-with the rounds and verdicts of `mlbench.perf.compare`, but its processes measure one operation and are kept alive between
-comparisons: starting them would take hours, and what is at stake is the noise of the readings.
+All cores are kept busy by processes that multiply matrices. A comparison has the rounds and verdicts of
+`mlbench perf compare`, each side in a fresh process; but that process imports torch alone, measures one operation and
+lives for all rounds of its comparison: starting pytest for every round would take days.
 """
 
 import json

@@ -22,6 +22,7 @@ from mlbench.cli import (
     leaderboard,
     logs,
     ls,
+    perf,
     plan,
     retry,
     run,
@@ -56,6 +57,7 @@ def _options(
 for verb in (run, plan, status, logs, retry, cancel, leaderboard, evaluate, ls, show, check, init_plugin, doctor):
     app.command(verb.__name__.rpartition(".")[2].replace("_", "-"))(verb.command)
 app.add_typer(datasets.app, name="datasets")
+app.add_typer(perf.app, name="perf")
 
 
 def main() -> None:

@@ -9,17 +9,18 @@ from typing import Any
 from mlbench.api import errors
 from mlbench.execution.control import Control
 from mlbench.execution.environment import environment
-from mlbench.execution.executors import pool_of
+from mlbench.execution.executors import loaders_of, pool_of
 from mlbench.execution.failures import WORTH_RETRYING
 from mlbench.execution.frontier import Frontier
 from mlbench.execution.guard import GRACE
 from mlbench.execution.message import Message
 from mlbench.execution.pool import Pool
+from mlbench.execution.preparation import prepare_images
 from mlbench.execution.study import Study
 from mlbench.execution.watch import Watch
 from mlbench.execution.worker import Context
 from mlbench.protocols import Job, Outcome
-from mlbench.protocols.recipe import as_table
+from mlbench.protocols.recipe import as_table, dataset_table
 from mlbench.registry import used_files
 from mlbench.spec import digest
 from mlbench.store import Record
@@ -102,6 +103,8 @@ class _Coordinator:
             self.frontier.put_back(job)
         self.watch.begin(len(self.study.plan), self.summary.total)
         if waiting:
+            assert self.study.dataset is not None
+            prepare_images(self.study.dataset, self.study.benchmark, self.watch)
             left = len(self.study.plan) - self.summary.total
             with pool_of(self.runtime, context_of(self.study), left, self.control) as pool:
                 self._work(pool)
@@ -259,14 +262,16 @@ class _Coordinator:
 
 def context_of(study: Study) -> Context:
     """What a study's workers are told."""
-    benchmark = study.benchmark
+    benchmark, runtime = study.benchmark, study.benchmark.runtime
     return Context(
         str(study.store.path),
-        as_table(benchmark.dataset),
-        benchmark.runtime.devices[0],
+        dataset_table(benchmark),
+        runtime.devices[0],
         benchmark.training.threads,
         used_files(),
         as_table(benchmark.model.trunk),
-        benchmark.runtime.checkpoint_every,
-        benchmark.runtime.timeout,
+        skipped=study.recipe.dataset.skipped,
+        loaders=loaders_of(runtime, benchmark.training.threads),
+        checkpoint_every=runtime.checkpoint_every,
+        timeout=runtime.timeout,
     )

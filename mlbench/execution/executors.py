@@ -73,6 +73,17 @@ def workers_of(runtime: Runtime, threads: int) -> int:
     return max(1, available_cores() // threads) if runtime.device == "cpu" else len(runtime.devices) * runtime.slots
 
 
+def loaders_of(runtime: Runtime, threads: int) -> int:
+    """Threads of each worker that make batches ahead."""
+    if runtime.loaders is not None:
+        return runtime.loaders
+    if runtime.device == "cpu":
+        return 0
+    if runtime.executor in _EXTRAS:  # how many cores are there is for the engine to know
+        return 1
+    return max(1, available_cores() // max(1, workers_of(runtime, threads)) - 1)
+
+
 def _check_extra(executor: str) -> None:
     module, extra = _EXTRAS.get(executor, ("mlbench", ""))
     if find_spec(module) is None:

@@ -49,7 +49,11 @@ class Benchmark(Table):
     """A benchmark: a protocol on a dataset with a model, for a list of methods.
 
     ``require`` names the plugins it needs with their versions (``"acme-losses>=1.2"``); they are looked for before
-    anything runs. What of them is used enters the identity of the runs by itself.
+    anything runs. What of them is used enters the identity of the runs by itself. ``paths`` says where datasets lie on
+    this machine, by bare id: what a dataset takes as ``path`` unless it is given one.
+
+    ``damaged`` says what to do about images that cannot be decoded: ``stop``, or ``skip`` them. What is skipped enters
+    the identity of the runs through the dataset's content hash; where nothing is, both are the same benchmark.
     """
 
     name: str = runtime(min_length=1, pattern=r"^[\w.-]+$")
@@ -60,6 +64,9 @@ class Benchmark(Table):
     folds: int = result(4, ge=2)
     reproductions: int = result(10, ge=1)
     dataset: Component = result()
+    split: Component = added(Component(id="mlrc"))
+    paths: dict[str, str] = runtime({})
+    damaged: Literal["stop", "skip"] = runtime("stop")
     model: Model = result()
     transforms: Transforms = result(Transforms())
     training: Training = result(Training())

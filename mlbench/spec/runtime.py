@@ -32,7 +32,8 @@ class Runtime(Table):
 
     ``executor`` says who runs the runs; ``workers`` how many at once, 0 in this process. ``device`` may list several
     GPUs (``cuda:0,cuda:1``), and ``slots`` runs share each. ``address`` is that of a Ray cluster (``auto``: the one of
-    this machine). ``timeout`` is in seconds and for one attempt at a run; ``retries`` is how many further attempts a
+    this machine). ``loaders`` threads of each worker make batches ahead, 0 makes them in step; by default 0 on the CPU,
+    whose cores train, and the cores that the workers leave on a GPU. ``timeout`` is in seconds and for one attempt at a run; ``retries`` is how many further attempts a
     run gets whose process died or ran out of memory (an error or a NaN would come again); ``checkpoint_every`` is in
     seconds; ``fail_fast`` stops everything at the first run that fails.
     """
@@ -43,6 +44,7 @@ class Runtime(Table):
     slots: int = runtime(1, ge=1)
     address: str | None = runtime(None)
     slurm: Slurm = runtime(Slurm())
+    loaders: int | None = runtime(None, ge=0)
     retries: int = runtime(2, ge=0)
     timeout: float | None = runtime(None, gt=0)
     checkpoint_every: float = runtime(60.0, ge=0)

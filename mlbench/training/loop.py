@@ -16,6 +16,7 @@ from torch import Tensor, nn
 from mlbench.api import Diverged, FollowsEpochs
 from mlbench.api.sampler import GroupedBatch, Indices, RefreshedSampler, Sampler
 from mlbench.data.images import ImageView
+from mlbench.data.loader import Batch, Loader
 from mlbench.data.transforms import EvalTransform, TrainTransform
 from mlbench.evaluation import Retrieval
 from mlbench.models.embedder import EmbeddingModel
@@ -64,6 +65,7 @@ class Setup:
     metrics: Retrieval
     device: str
     seed: int
+    loaders: int = 0
 
 
 def train(
@@ -139,8 +141,8 @@ class _Training:
             _start_epoch(position.epoch - 1, *self._parts)
             steps.refresh(position.epoch)
         self.setup.model.train()
-        while position.step < batches:
-            position.total += steps.step(next(steps.batches))
+        for batch in steps.loader.take(batches - position.step):
+            position.total += steps.step(batch)
             position.step += 1
             if position.step < batches:
                 self.done.training_seconds += time.perf_counter() - started
@@ -196,7 +198,26 @@ class _Steps:
         self.generator = torch.Generator().manual_seed(setup.seed)
         self.needs = info_of(type(setup.loss)).needs
         self.clock = Clock(setup.device)
+        self.loader = Loader(
+            view,
+            self.batches,
+            setup.train_transform,
+            self.generator,
+            views=2 if "second_view" in self.needs else 1,
+            threads=setup.loaders,
+            pinned=setup.device.startswith("cuda"),
+            snapshot=self._drawn,
+        )
         self.images = 0
+
+    @property
+    def seconds(self) -> dict[str, float]:
+        """Seconds by `PHASES`."""
+        return self.clock.seconds | {"data": self.loader.waited}
+
+    def _drawn(self) -> dict[str, Any]:
+        """Where the streams of batches and of random numbers are."""
+        return {"batches": self.batches.state_dict(), "generator": self.generator.get_state()}
 
     def state_dict(self) -> dict[str, Any]:
         """Everything that a step changes, but for the global generators."""
@@ -204,9 +225,9 @@ class _Steps:
         return {
             "modules": [state_of(module) for module in (setup.model, setup.loss, setup.miner)],
             "optimizers": [optimizer.state_dict() for optimizer in self.optimizers],
-            "batches": self.batches.state_dict(),
-            "generator": self.generator.get_state(),
-            "seconds": self.clock.seconds,
+            # What the loader has drawn ahead is not lost: it is drawn again.
+            "drawn": self.loader.state or self._drawn(),
+            "seconds": self.seconds,
             "images": self.images,
         }
 
@@ -217,9 +238,10 @@ class _Steps:
             restore(module, kept)
         for optimizer, kept in zip(self.optimizers, state["optimizers"], strict=True):
             optimizer.load_state_dict(kept)
-        self.batches.load_state_dict(state["batches"])
-        self.generator.set_state(state["generator"])
-        self.clock.seconds = state["seconds"]
+        self.batches.load_state_dict(state["drawn"]["batches"])
+        self.generator.set_state(state["drawn"]["generator"])
+        self.clock.seconds = dict(state["seconds"])
+        self.loader.waited = state["seconds"]["data"]
         self.images = state["images"]
 
     def refresh(self, epoch: int) -> None:
@@ -229,20 +251,19 @@ class _Steps:
             embeddings = outputs(self.setup.model, self.view, self.setup.eval_transform, self.setup.device)
             sampler.refresh(embeddings.numpy(), self.view.labels)
 
-    def step(self, batch: Indices | GroupedBatch) -> float:
+    def step(self, batch: Batch) -> float:
         """One batch; its loss.
 
         Raises:
             Diverged: If it is not finite.
         """
         assert self.setup.loss is not None
-        indices, groups = (batch.indices, batch.groups) if isinstance(batch, GroupedBatch) else (batch, None)
-        labels = self.labels[torch.from_numpy(indices)].to(self.setup.device)
-        embeddings = self._embeddings(indices)
-        reference = {"ref_emb": self._embeddings(indices), "ref_labels": labels} if "second_view" in self.needs else {}
+        labels = self.labels[torch.from_numpy(batch.indices)].to(self.setup.device)
+        embeddings, *second = (self._embeddings(images) for images in batch.views)
+        reference = {"ref_emb": second[0], "ref_labels": labels} if second else {}
         with self.clock("mining"):
             pairs = self.setup.miner(embeddings, labels, **reference) if self.setup.miner else None
-        clusters = labels if groups is None else torch.from_numpy(groups).to(self.setup.device)
+        clusters = labels if batch.groups is None else torch.from_numpy(batch.groups).to(self.setup.device)
         grouped = {"groups": clusters} if "groups" in self.needs else {}
         with self.clock("loss"):
             loss = self.setup.loss(embeddings, labels, pairs, **reference, **grouped)
@@ -251,16 +272,14 @@ class _Steps:
         loss.backward()
         for optimizer in self.optimizers:
             optimizer.step()
-        self.images += len(indices)
+        self.images += len(batch.indices)
         value = float(loss.detach())
         if not np.isfinite(value):
             raise Diverged(f"the loss became {value} after {self.images} images")
         return value
 
-    def _embeddings(self, indices: Indices) -> Tensor:
-        with self.clock("data"):
-            images = self.setup.train_transform(self.view.images(indices), self.generator).to(self.setup.device)
-        embeddings: Tensor = self.setup.model(images)
+    def _embeddings(self, images: Tensor) -> Tensor:
+        embeddings: Tensor = self.setup.model(images.to(self.setup.device, non_blocking=True))
         return embeddings
 
 

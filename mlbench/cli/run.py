@@ -41,7 +41,13 @@ def command(
 ) -> None:
     """Run a benchmark and write its leaderboard; given again, resume it."""
     overrides = [*(set_ or [])]
-    given = {"executor": executor, "address": address, "workers": workers, "device": device, "slots": slots}
+    given: dict[str, object] = {
+        "executor": executor,
+        "address": address,
+        "workers": workers,
+        "device": device,
+        "slots": slots,
+    }
     given |= {"timeout": timeout, "retries": retries}
     overrides += [f"runtime.{name}={value}" for name, value in given.items() if value is not None]
     overrides += [f"runtime.slurm.{pair}" for pair in slurm or []]

@@ -235,9 +235,8 @@ class _Coordinator:
         """Keep one record for each job: a failure that is retried can lead the search to other runs than before."""
         methods = {method.name for method in self.study.benchmark.methods}
         current = {outcome.run for outcome in self.outcomes.values()}
-        for record in list(self.study.store.records()):
-            stale = record.method in methods and record.run not in current
-            if stale and self.study.store.folder(record.run).exists():  # else it is packed, and not ours to move
+        for record in list(self.study.store.others(current)):
+            if record.method in methods:
                 self.study.store.forget(record, "superseded: the search went another way when failures were done again")
 
     def _finished(self, job: Job, record: Record, kept: list[str]) -> None:

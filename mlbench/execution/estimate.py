@@ -76,7 +76,7 @@ def _estimate(study: Study, worker: Worker, jobs: list[Job]) -> Estimate:
 
 def device_name(benchmark: Benchmark) -> str:
     """What a benchmark's device is, in words: ``cpu, 1 thread``."""
-    device, threads = benchmark.runtime.device, benchmark.training.threads
+    device, threads = benchmark.runtime.devices[0], benchmark.training.threads
     if device.startswith("cuda"):
         return f"{device} ({torch.cuda.get_device_name(device)})"
     return f"{device}, {threads} thread{'s'[: threads != 1]}"

@@ -64,7 +64,7 @@ def workers_of(runtime: Runtime, threads: int) -> int:
     >>> workers_of(Runtime(device="cuda:0,cuda:1", slots=3), threads=1)
     6
     """
-    if runtime.executor == "inprocess":
+    if runtime.in_process:
         return 0
     if runtime.workers is not None:
         return runtime.workers

@@ -13,8 +13,8 @@ class Message:
             training was asked to stop, and goes on from its checkpoint when it is submitted again); ``busy`` (somebody
             else works on it); ``died`` (its process ended, or memory ran out: ``content`` has ``reason`` and
             ``error``); ``note`` (not of a job: ``content`` is for the user); ``lost`` (the executor has nothing to run
-            on any more, ``content`` says why: the same command goes on when it is back); ``fatal`` (nothing can go on: ``content`` has ``error``, a class of `mlbench.api.errors`, and
-            ``text``).
+            on any more, ``content`` says why: the same command goes on when it is back); ``fatal`` (nothing can go on:
+            ``content`` has ``error``, a class of `mlbench.api.errors`, and ``text``).
         job: Key of the job.
         content: JSON.
     """

@@ -22,8 +22,9 @@ def prepare_images(dataset: Dataset, benchmark: Benchmark, watch: Watch) -> Data
     """
     if dataset.vector_size is not None:
         return dataset
-    workers, resize = benchmark.runtime.workers, benchmark.transforms.resize
-    decoders = Decoders(dataset_table(benchmark), used_files(), workers or available_cores()) if workers != 0 else None
+    runtime, resize, cores = benchmark.runtime, benchmark.transforms.resize, available_cores()
+    processes = 0 if runtime.in_process else min(runtime.workers or cores, cores)
+    decoders = Decoders(dataset_table(benchmark), used_files(), processes) if processes else None
     if benchmark.damaged == "stop" or isinstance(dataset, Without):
         prepare(dataset.whole if isinstance(dataset, Without) else dataset, resize, decoders, watch.preparing)
         return dataset

@@ -138,5 +138,7 @@ def _outcome(job: str, sent: _Sent) -> Message:
         return Message("stopped", job)
     reason = "memory" if state.startswith(_MEMORY) else "killed"
     said = sent.submitted.stderr() or ""
-    error = f"SLURM job {sent.submitted.job_id} ended without an answer ({state})\n{said[-2000:]}\n{last_words(sent.log)}"
+    error = (
+        f"SLURM job {sent.submitted.job_id} ended without an answer ({state})\n{said[-2000:]}\n{last_words(sent.log)}"
+    )
     return Message("died", job, {"reason": reason, "error": error.strip()})

@@ -6,6 +6,7 @@ The winning trial is not among the reproductions, so its luck does not count.
 """
 
 from collections.abc import Mapping
+from functools import lru_cache
 from typing import Any, ClassVar
 
 from mlbench.api.errors import ConfigError
@@ -13,11 +14,14 @@ from mlbench.api.info import ComponentInfo
 from mlbench.api.space import Value
 from mlbench.data.batches import batches_of
 from mlbench.data.samplers import MPerClass
-from mlbench.protocols.job import Job, Outcome, Plan, Role
+from mlbench.protocols.job import Job, Outcome, Plan, Role, job_key
 from mlbench.protocols.recipe import Recipe, check_method, resolve_method, space_of, with_parameters
 from mlbench.search import Trial, propose
 from mlbench.search.propose import seed_of
 from mlbench.spec import Method, Training, digest, identity_of
+
+#: Trials whose resolved methods are remembered: as many as can be at work on a large cluster.
+_REMEMBERED = 256
 
 
 class RealityCheck:
@@ -38,6 +42,8 @@ class RealityCheck:
         """
         self.recipe = recipe
         self._proposed: dict[tuple[str, int, tuple[float, ...]], dict[str, Value]] = {}
+        self._shared = lru_cache(maxsize=_REMEMBERED)(self._resolved)
+        self._keys = lru_cache(maxsize=None)(self._trial_keys)
         self._model = identity_of(recipe.benchmark.model) | {"trunk": recipe.trunk().identity()}
         self._split = recipe.split()
         recipe.check_transforms()
@@ -117,39 +123,47 @@ class RealityCheck:
         if values is None:
             return None
         benchmark = self.recipe.benchmark
-        method = with_parameters(self.recipe.method(job.method), values)
-        parts = resolve_method(method, f"method {job.method!r}")
-        identities = {part: resolved.identity() if resolved else None for part, resolved in parts.items()}
-        sampler = identities.pop("sampler")
-        training = identity_of(benchmark.training) | _own_batches(method, benchmark.training)
-        training["loss_optimizer"] |= method.loss_optimizer.model_dump(exclude_none=True)
         return {
-            "training": training,
-            **identities,
-            **({"sampler": sampler} if sampler else {"samples_per_class": method.samples_per_class}),
+            **self._shared(job.method, tuple(values.items())),
             # The same for every method: reproduction 3 of one method and of another start from the same weights.
             "seed": seed_of(str(benchmark.seed), int(job.role == "reproduction"), job.number, job.fold or 0),
         }
 
+    def _resolved(self, name: str, values: tuple[tuple[str, Value], ...]) -> dict[str, Any]:
+        """What the trainings of one trial share, and those of all reproductions."""
+        method, training = with_parameters(self.recipe.method(name), dict(values)), self.recipe.benchmark.training
+        parts = resolve_method(method, f"method {name!r}")
+        identities = {part: resolved.identity() if resolved else None for part, resolved in parts.items()}
+        sampler = identities.pop("sampler")
+        table = identity_of(training) | _own_batches(method, training)
+        table["loss_optimizer"] |= method.loss_optimizer.model_dump(exclude_none=True)
+        batches = {"sampler": sampler} if sampler else {"samples_per_class": method.samples_per_class}
+        return {"training": table, **identities, **batches}
+
     def _trial_values(self, name: str, number: int, outcomes: Mapping[str, Outcome]) -> dict[str, Value]:
-        search = self.recipe.benchmark.search
-        method = self.recipe.method(name)
-        study = digest({"seed": self.recipe.benchmark.seed, "method": identity_of(method)})
-        first = number - number % search.generation
-        objectives = tuple(self._objective(name, earlier, outcomes) for earlier in range(first))
+        first = number - number % self.recipe.benchmark.search.generation
+        return self._proposal(name, number, tuple(self._objective(name, earlier, outcomes) for earlier in range(first)))
+
+    def _proposal(self, name: str, number: int, objectives: tuple[float, ...]) -> dict[str, Value]:
+        """The values of a trial, given the objectives of all trials of earlier generations."""
         # A proposal is a pure function of this key: remembering it only saves asking the sampler again.
         key = (name, number, objectives)
         if key not in self._proposed:
-            values = [self._trial_values(name, earlier, outcomes) for earlier in range(first)]
+            search, method = self.recipe.benchmark.search, self.recipe.method(name)
+            study = digest({"seed": self.recipe.benchmark.seed, "method": identity_of(method)})
+            seen = [objectives[: earlier - earlier % search.generation] for earlier in range(len(objectives))]
+            values = [self._proposal(name, earlier, known) for earlier, known in enumerate(seen)]
             history = [Trial(n, v, o) for n, (v, o) in enumerate(zip(values, objectives, strict=True))]
             self._proposed[key] = propose(space_of(method), search.sampler, study, number, search.generation, history)
         return self._proposed[key]
 
     def _objective(self, name: str, number: int, outcomes: Mapping[str, Outcome]) -> float:
         """Mean over the folds of the best validation MAP@R; a training that failed scores 0, as in the original."""
-        keys = [job.key for job in self._trainings(name, "trial", number, ())]
-        scores = [outcomes[key].score or 0.0 for key in keys]
+        scores = [outcomes[key].score or 0.0 for key in self._keys(name, number)]
         return sum(scores) / len(scores)
+
+    def _trial_keys(self, name: str, number: int) -> tuple[str, ...]:
+        return tuple(job_key(name, "trial", number, fold) for fold in range(self.recipe.benchmark.folds))
 
     def best_values(self, name: str, outcomes: Mapping[str, Outcome]) -> dict[str, Value] | None:
         """The parameters of the best trial ({} where nothing is searched), None if no trial succeeded."""

@@ -33,9 +33,9 @@ class Runtime(Table):
     ``executor`` says who runs the runs; ``workers`` how many at once, 0 in this process. ``device`` may list several
     GPUs (``cuda:0,cuda:1``), and ``slots`` runs share each. ``address`` is that of a Ray cluster (``auto``: the one of
     this machine). ``loaders`` threads of each worker make batches ahead, 0 makes them in step; by default 0 on the CPU,
-    whose cores train, and the cores that the workers leave on a GPU. ``timeout`` is in seconds and for one attempt at a run; ``retries`` is how many further attempts a
-    run gets whose process died or ran out of memory (an error or a NaN would come again); ``checkpoint_every`` is in
-    seconds; ``fail_fast`` stops everything at the first run that fails.
+    whose cores train, and the cores that the workers leave on a GPU. ``timeout`` is in seconds and for one attempt at a
+    run; ``retries`` is how many further attempts a run gets whose process died or ran out of memory (an error or a NaN
+    would come again); ``checkpoint_every`` is in seconds; ``fail_fast`` stops everything at the first run that fails.
     """
 
     executor: Literal["local", "inprocess", "ray", "slurm"] = runtime("local")
@@ -59,6 +59,11 @@ class Runtime(Table):
         """
         return tuple(device.strip() for device in self.device.split(","))
 
+    @property
+    def in_process(self) -> bool:
+        """Whether runs have no processes of their own."""
+        return self.executor == "inprocess" or self.workers == 0
+
     @model_validator(mode="after")
     def _executor_can_do_that(self) -> "Runtime":
         engine = self.executor in ("ray", "slurm")
@@ -67,13 +72,19 @@ class Runtime(Table):
         if self.slurm != Slurm() and self.executor != "slurm":
             raise ValueError(f"slurm: for executor slurm, not {self.executor}")
         if engine and self.workers == 0:
-            raise ValueError(f"workers: 0 runs in this process, executor {self.executor} does not; leave one of them out")
+            raise ValueError(
+                f"workers: 0 runs in this process, executor {self.executor} does not; leave one of them out"
+            )
         if engine and self.device not in ("cpu", "cuda"):
-            raise ValueError(f"device: {self.executor} chooses among GPUs itself; write cpu or cuda, got {self.device!r}")
+            raise ValueError(
+                f"device: {self.executor} chooses among GPUs itself; write cpu or cuda, got {self.device!r}"
+            )
         if len(self.devices) > 1 and not all(device.startswith("cuda:") for device in self.devices):
             raise ValueError(f"device: a list names GPUs, as in cuda:0,cuda:1, got {self.device!r}")
-        if len(self.devices) > 1 and (self.executor == "inprocess" or self.workers == 0):
+        if len(self.devices) > 1 and self.in_process:
             raise ValueError(f"device: one process uses one device, got {self.device!r}")
         if self.slots > 1 and (self.device == "cpu" or self.executor == "slurm"):
-            raise ValueError("slots: how many runs share a GPU of executor local or ray; use workers for the number of runs")
+            raise ValueError(
+                "slots: so many runs share a GPU of executor local or ray; elsewhere workers says how many"
+            )
         return self

@@ -127,8 +127,12 @@ class Leases:
                     yield name, content, path.stat().st_mtime
 
     def _generations(self, name: str) -> list[Path]:
-        found = [path for path in self._folder.glob(f"{name}.*") if path.suffix[1:].isdecimal()]
-        return sorted(found, key=lambda path: int(path.suffix[1:]))
+        start = f"{name}."
+        try:  # not `glob`: on a cluster there are hundreds, looked through for every job
+            found = [int(file[len(start) :]) for file in os.listdir(self._folder) if _is_generation(file, start)]
+        except FileNotFoundError:
+            return []
+        return [self._folder / f"{start}{number}" for number in sorted(found)]
 
     def _lives(self, path: Path) -> bool:
         try:
@@ -144,6 +148,10 @@ class Leases:
             self._seen[path] = content, now
             return True
         return now - since < self._expiry or bool(locked)
+
+
+def _is_generation(file: str, start: str) -> bool:
+    return file.startswith(start) and file[len(start) :].isdecimal()
 
 
 def _successor(path: Path) -> Path:

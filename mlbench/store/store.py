@@ -16,7 +16,7 @@ Nothing is ever deleted on error: what cannot be trusted is set aside.
 import hashlib
 import json
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -188,6 +188,13 @@ class Store:
             if (trusted := self._trusted(file.parent)) is not None:
                 _add(found, trusted, str(file))
         yield from (found[run][0] for run in sorted(found))
+
+    def others(self, runs: Collection[str]) -> Iterator[Record]:
+        """Records of other runs than these, without reading theirs; packed ones, which cannot be moved, are left out."""
+        known = {self.folder(run).name for run in runs}
+        for folder in (self.path / "runs").glob("[!.]*"):
+            if folder.name not in known and (record := self._trusted(folder)) is not None:
+                yield record
 
     # -- inner ---------------------------------------------------------------------------------------------------
 

@@ -93,5 +93,9 @@ def test_coordinator(tmp_path, monkeypatch):
     assert len(summary.done) == JOBS * METHODS
     each = spent / len(summary.done)
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
-    print(f"\n{len(summary.done)} jobs in {cluster.now:.0f} simulated seconds; coordinator: {1000 * each:.2f} ms a job,")
-    print(f"{100 * each * WORKERS / SECONDS:.0f}% of a core at {WORKERS / SECONDS:.0f} jobs/s; peak memory {peak:.0f} MiB")
+    print(
+        f"\n{len(summary.done)} jobs in {cluster.now:.0f} simulated seconds; coordinator: {1000 * each:.2f} ms a job,"
+    )
+    print(
+        f"{100 * each * WORKERS / SECONDS:.0f}% of a core at {WORKERS / SECONDS:.0f} jobs/s; peak memory {peak:.0f} MiB"
+    )

@@ -5,7 +5,7 @@ PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check --constr
 PLUGINS := $(wildcard plugins/*)
 SOURCES := pyproject.toml constraints.txt kernels/pyproject.toml $(PLUGINS:%=%/pyproject.toml)
 
-.PHONY: quickstart test check perf gpu docs clean
+.PHONY: quickstart test test-cluster check perf gpu docs clean
 
 quickstart: .venv/.installed  ## install, run the quickstart benchmark, print its leaderboard
 	$(BIN)/mlbench run quickstart
@@ -18,6 +18,10 @@ check: .venv/.installed-dev  ## style, types, import directions
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy mlbench kernels/mlbench_kernels
 	$(BIN)/lint-imports --no-cache
+
+test-cluster: .venv/.installed-dev  ## Ray with workers and the head node killed, SLURM's stand-in; installs both; minutes
+	$(PIP) --editable '.[ray,slurm]'
+	$(BIN)/python -m pytest tests/e2e/on_ray.py tests/e2e/on_slurm.py
 
 perf: .venv/.installed-dev  ## benchmarks, each beside its peer; minutes
 	$(BIN)/python -m pytest tests/perf/bench_*.py -s

@@ -71,7 +71,7 @@ class SlurmPool:
         """Queue what is new, and look at what was answered."""
         self._send()
         until = time.monotonic() + timeout
-        while not (ended := [job for job, sent in self._sent.items() if _is_over(sent)]):
+        while not (ended := [job for job, sent in self._sent.items() if sent.submitted.done()]):
             if time.monotonic() >= until:
                 return []
             time.sleep(min(_PAUSE, timeout))
@@ -121,10 +121,6 @@ def _parameters(context: Context, workers: int, slurm: Slurm) -> dict[str, Any]:
         **({"slurm_setup": list(slurm.setup)} if slurm.setup else {}),
         **{f"slurm_{name}": value for name, value in wanted.items() if value is not None},
     }
-
-
-def _is_over(sent: _Sent) -> bool:
-    return sent.answer.exists() or bool(sent.submitted.done())
 
 
 def _outcome(job: str, sent: _Sent) -> Message:

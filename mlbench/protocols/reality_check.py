@@ -20,8 +20,8 @@ from mlbench.search import Trial, propose
 from mlbench.search.propose import seed_of
 from mlbench.spec import Method, Training, digest, identity_of
 
-#: Trials whose resolved methods are remembered: as many as can be at work on a large cluster.
-_REMEMBERED = 256
+#: Trials whose resolved methods are remembered: as many as may be ready at once in a large study.
+_REMEMBERED = 1024
 
 
 class RealityCheck:
@@ -44,6 +44,7 @@ class RealityCheck:
         self._proposed: dict[tuple[str, int, tuple[float, ...]], dict[str, Value]] = {}
         self._shared = lru_cache(maxsize=_REMEMBERED)(self._resolved)
         self._keys = lru_cache(maxsize=None)(self._trial_keys)
+        self._transforms = identity_of(recipe.benchmark.transforms)
         self._model = identity_of(recipe.benchmark.model) | {"trunk": recipe.trunk().identity()}
         self._split = recipe.split()
         recipe.check_transforms()
@@ -99,7 +100,7 @@ class RealityCheck:
             "dataset": self.recipe.dataset.identity(),
             "split": {"hash": self.recipe.splits.hash, "folds": self.recipe.benchmark.folds} | self._split,
             "job": {"method": job.method, "role": job.role, "number": job.number, "fold": job.fold},
-            "transforms": identity_of(self.recipe.benchmark.transforms),
+            "transforms": self._transforms,
             "model": self._model,
             "evaluation": self._evaluation(job),
         }

@@ -6,8 +6,9 @@ import inspect
 import json
 import textwrap
 import typing
+from collections.abc import Mapping
 from dataclasses import dataclass
-from functools import cache
+from functools import cache, lru_cache
 from types import NoneType
 from typing import Any
 
@@ -50,7 +51,8 @@ class Parameter:
         return all(isinstance(option, str) or option in (bool, int, float, str, NoneType) for option in options)
 
 
-def parameters(component: type[Any]) -> dict[str, Parameter]:
+@lru_cache(maxsize=1024)
+def parameters(component: type[Any]) -> Mapping[str, Parameter]:
     """The arguments a component accepts, by name.
 
     Follows ``**kwargs`` up the class hierarchy, as pytorch-metric-learning's losses hand theirs to their bases. What a
@@ -97,7 +99,7 @@ def check_value(parameter: Parameter, value: Any, where: str) -> Any:
     return float(value) if isinstance(default, float) else value
 
 
-def check_name(known: dict[str, Parameter], name: str, where: str) -> None:
+def check_name(known: Mapping[str, Parameter], name: str, where: str) -> None:
     """Refuse an argument that the constructor does not have, naming the nearest or all it has."""
     if name in known:
         return

@@ -190,7 +190,7 @@ class Store:
         yield from (found[run][0] for run in sorted(found))
 
     def others(self, runs: Collection[str]) -> Iterator[Record]:
-        """Records of other runs than these, without reading theirs; packed ones, which cannot be moved, are left out."""
+        """Records of other runs than these, without reading theirs; not packed ones, which cannot be moved."""
         known = {self.folder(run).name for run in runs}
         for folder in (self.path / "runs").glob("[!.]*"):
             if folder.name not in known and (record := self._trusted(folder)) is not None:

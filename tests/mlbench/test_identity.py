@@ -112,9 +112,32 @@ NO_CHANGES = {
     "runtime.workers": 7,
     "runtime.device": "cuda:1",
     "runtime.loaders": 3,
+    "runtime.executor": "inprocess",
+    "runtime.slots": 2,
+    "runtime.address": "auto",
+    "runtime.slurm.cluster": "local",
+    "runtime.slurm.partition": "gpu",
+    "runtime.slurm.time": 90,
+    "runtime.slurm.gres": "gpu:1",
+    "runtime.slurm.mem": "8GB",
+    "runtime.slurm.account": "other",
+    "runtime.slurm.qos": "other",
+    "runtime.slurm.constraint": "other",
+    "runtime.slurm.setup": ["module load cuda"],
+    "runtime.slurm.options": {"nice": 5},
+    "runtime.retries": 3,
+    "runtime.timeout": 60.0,
+    "runtime.checkpoint_every": 1.0,
+    "runtime.fail_fast": True,
     "damaged": "skip",
     "methods.name": "other",
     "methods.summary": "other",
+}
+#: What else must be said for some of them.
+NEEDED = {
+    "runtime.slots": {"device": "cuda"},
+    "runtime.address": {"executor": "ray"},
+    "runtime.slurm.": {"executor": "slurm"},
 }
 #: Fields of the whole study, which no single training of a method without a search depends on.
 OF_THE_STUDY = {
@@ -160,6 +183,9 @@ def changed(path, value):
     place = source
     for parent in parents:
         place = place["methods"][0] if parent == "methods" else place.setdefault(parent, {})
+    for field, needed in NEEDED.items():
+        if path.startswith(field):
+            source["runtime"] |= needed
     if path == "methods.sampler":  # it composes the batches instead
         del place["samples_per_class"]
     place[last] = value

@@ -1,0 +1,92 @@
+"""Which executor runs get, and which GPU: told by the processes that are started, none of which needs a GPU."""
+
+import io
+import json
+from collections import Counter
+
+import pytest
+
+from mlbench.api import ConfigError
+from mlbench.execution import executors, local
+from mlbench.execution.control import Control
+from mlbench.execution.worker import Context
+from mlbench.spec import Runtime, load_benchmark
+
+
+class Process:
+    """A worker process that only listens."""
+
+    started: list["Process"] = []
+
+    def __init__(self, command, **_):
+        self.stdin, self.stdout, self.pid, self.told = self, io.StringIO(), 0, []
+        Process.started.append(self)
+
+    def write(self, line):
+        self.told.append(json.loads(line))
+
+    def flush(self):
+        pass
+
+    close = kill = flush
+
+    def wait(self):
+        return 0
+
+    @property
+    def device(self):
+        return self.told[0]["context"]["device"]
+
+    @property
+    def jobs(self):
+        return [message["job"] for message in self.told if "job" in message]
+
+
+@pytest.fixture
+def started(monkeypatch):
+    monkeypatch.setattr(local.subprocess, "Popen", Process)
+    monkeypatch.setattr(local, "kill", lambda process: None)
+    monkeypatch.setattr(Process, "started", [])
+    return Process.started
+
+
+def test_runs_spread_over_gpus_before_they_share_one(started, tmp_path):
+    runtime = Runtime(device="cuda:0,cuda:1", slots=2)
+    context = Context(str(tmp_path), {}, runtime.devices[0])
+    with executors.pool_of(runtime, context, 100, Control()) as pool:
+        assert pool.idle == 4
+        for number in range(4):
+            pool.submit(f"job {number}", {})
+        assert pool.idle == 0
+        places = {job: process.device for process in started for job in process.jobs}
+    assert {places["job 0"], places["job 1"]} == {"cuda:0", "cuda:1"}
+    assert Counter(places.values()) == {"cuda:0": 2, "cuda:1": 2}
+    # On a GPU a process does one job, and its successor waits on the same GPU.
+    assert Counter(process.device for process in started if not process.jobs) == {"cuda:0": 2, "cuda:1": 2}
+
+
+def test_fewer_runs_than_slots_start_no_more_processes(started, tmp_path):
+    runtime = Runtime(device="cuda:0,cuda:1", slots=8)
+    with executors.pool_of(runtime, Context(str(tmp_path), {}, "cuda:0"), 3, Control()) as pool:
+        assert pool.idle == len(started) == 3
+
+
+@pytest.mark.parametrize(
+    "override, message",
+    [
+        ("runtime.executor=ry", "runtime.executor"),
+        ("runtime.address=auto", "address: for executor ray, not local"),
+        ("runtime.slurm.partition=gpu", "slurm: for executor slurm, not local"),
+        ("runtime.slurm.partitoin=gpu", "did you mean partition"),
+        ("runtime.device=cuda:0,cpu", "a list names GPUs"),
+        ("runtime.slots=2", "slots: so many runs share a GPU"),
+    ],
+)
+def test_what_an_executor_cannot_do_is_refused(tiny, override, message):
+    with pytest.raises(ConfigError, match=message):
+        load_benchmark(tiny("Untrained", runtime={}), [override])
+
+
+def test_ray_chooses_the_gpu_itself(tiny):
+    with pytest.raises(ConfigError, match="write cpu or cuda, got 'cuda:1'"):
+        load_benchmark(tiny("Untrained", runtime={"executor": "ray", "device": "cuda:1", "workers": 1}))

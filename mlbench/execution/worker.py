@@ -80,6 +80,9 @@ class Hearing:
     note: Callable[[str], None] = lambda text: None
 
 
+_NOBODY = Hearing()
+
+
 class Worker:
     """Holds the dataset and runs jobs on it.
 
@@ -113,7 +116,7 @@ class Worker:
             provenance_of(request)
             environment()
 
-    def run(self, request: Mapping[str, Any], hearing: Hearing) -> Record:
+    def run(self, request: Mapping[str, Any], hearing: Hearing = _NOBODY) -> Record:
         """Do the job and commit its record; an error inside the job becomes a record too.
 
         Raises:

@@ -25,12 +25,14 @@ class TrainTransform:
         self._config = config
         self._normalise = _Normalise(config)
 
-    def __call__(self, images: Pixels, generator: torch.Generator) -> Tensor:
-        """Transform a batch; the generator (CPU) is the only source of randomness.
+    def __call__(self, images: Pixels, generator: torch.Generator, rank: int = 0, world_size: int = 1) -> Tensor:
+        """Transform a batch, or a rank's part of one; the generator (CPU) is the only source of randomness.
 
         Args:
             images: uint8 ``[B, C, H, W]``, or ``[C, H, W]`` each; vectors ``[B, D]`` pass as they are.
-            generator: Advanced by as many numbers as the batch has images, times a constant.
+            generator: Advanced by as many numbers as the whole batch has images, times a constant.
+            rank: Which part of the batch the images are, ``0..world_size-1``.
+            world_size: Number of equal parts of the batch.
 
         Returns:
             float32 ``[B, output_channels, size, size]``
@@ -38,7 +40,8 @@ class TrainTransform:
         if isinstance(images, Tensor) and are_vectors(images):
             return images
         config = self._config
-        rows = torch.rand(len(images), CROP_DRAWS + AFFINE_DRAWS + 2, generator=generator, dtype=torch.float64)
+        size = len(images) * world_size, CROP_DRAWS + AFFINE_DRAWS + 2
+        rows = torch.rand(size, generator=generator, dtype=torch.float64)[rank * len(images) :][: len(images)]
         cropping, mapping = rows[:, :CROP_DRAWS], rows[:, CROP_DRAWS:-2]
         flipping, inverting = rows[:, -2, None, None, None], rows[:, -1, None, None, None]
         if config.crop is None:

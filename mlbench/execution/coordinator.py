@@ -254,7 +254,7 @@ def _pool(study: Study, jobs: int, control: Control) -> Iterator[Pool]:
     )
     workers = runtime.workers
     if workers is None:
-        workers = max(1, available_cores() // threads) if runtime.device == "cpu" else 1
+        workers = max(1, available_cores() // (threads * benchmark.training.ranks)) if runtime.device == "cpu" else 1
     pool: Pool = LocalProcesses(context, min(workers, jobs)) if workers else InProcess(context, control.stops)
     try:
         yield pool

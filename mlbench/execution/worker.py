@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from functools import lru_cache
 from typing import Any, Literal
 
@@ -20,12 +20,13 @@ from mlbench.evaluation import Retrieval, concatenate, measure
 from mlbench.execution.environment import environment
 from mlbench.execution.failures import out_of_memory, tail_of
 from mlbench.execution.keeping import Keeping
+from mlbench.execution.launch import RankDied, launched, ranks_of
 from mlbench.registry import Resolved, culprits, provenance_of, resolve, source_of, sources_in, use_file
 from mlbench.spec import Transforms, canonical_json, digest
 from mlbench.store import Record, Store
 from mlbench.store.checkpoints import Checkpoints
-from mlbench.training import CannotResume, Interrupted, Meter, Trained, embed, train
-from mlbench.training.loop import Setup
+from mlbench.training import CannotResume, Interrupted, Keeper, Meter, Trained, embed, train
+from mlbench.training.ranks import Ranks
 from mlbench.training.setup import from_identity, model_of, setup_of
 
 Tell = Callable[[Mapping[str, Any]], None]
@@ -99,9 +100,7 @@ class Worker:
         Whatever goes wrong here does so again in the job, which says it properly.
         """
         with suppress(Exception):
-            resize = request["transforms"]["resize"]
-            for classes in self._classes(request):
-                self._view(resize, classes)
+            self._views(request)
             for part, kind in (("loss", "losses"), ("miner", "miners"), ("sampler", "samplers")):
                 if request.get(part):
                     from_identity(kind, request[part], part)
@@ -120,13 +119,14 @@ class Worker:
             StoreError: If the record cannot be written.
             Interrupted: If the job was asked to stop.
             RuntimeError: If memory ran out.
+            RankDied: If one of several processes of the run ended.
         """
         _check_device(self.context.device)
         # Tests too: how a sum is split over threads shows in its last bits, and a resumed run may begin with a test.
         torch.set_num_threads(self.context.threads)
         self._check_content(request)
         files: dict[str, bytes] = {}
-        meter = Meter(self.context.device)
+        meter = Meter(self.context.device, ranks_of(request))
         outcome: Literal["completed", "diverged", "collapsed", "failed"] = "completed"
         results: dict[str, Any] = {}
         cost: dict[str, float] = {}
@@ -139,7 +139,7 @@ class Worker:
                 else:
                     results, cost = self._train(request, files, meter, hearing)
             canonical_json(results)
-        except (DataError, StoreError, UnknownNameError, Interrupted):
+        except (DataError, StoreError, UnknownNameError, Interrupted, RankDied):
             raise
         except TrainingStopped as reason:
             outcome, error = reason.outcome, str(reason)
@@ -169,20 +169,29 @@ class Worker:
     def _train(
         self, request: Mapping[str, Any], files: dict[str, bytes], meter: Meter, hearing: Hearing
     ) -> tuple[dict[str, Any], dict[str, float]]:
-        learn, select = (self._view(request["transforms"]["resize"], classes) for classes in self._classes(request))
         checkpoints = self._checkpoints(digest(request))
         keeping = Keeping(
             checkpoints, self.context.checkpoint_every, meter, hearing.stopping, hearing.progress, hearing.note
         )
         try:
-            done = train(self._setup(request, learn), learn, select, hearing.tell, keeping)
+            done = self._trained(request, hearing.tell, keeping)
         except CannotResume as reason:
             hearing.note(f"begins anew: its checkpoint does not fit ({reason})")
             checkpoints.set_aside(f"does not fit: {reason}")
-            done = train(self._setup(request, learn), learn, select, hearing.tell, keeping)
+            done = self._trained(request, hearing.tell, keeping)
         if request["job"]["role"] == "reproduction":
             files[_MODEL] = save({name: tensor.contiguous() for name, tensor in done.state.items()})
         return {"best": done.best, "curve": done.curve, "images": done.images}, _speed(done)
+
+    def _trained(self, request: Mapping[str, Any], tell: Tell, keeping: Keeper) -> Trained:
+        with launched(asdict(self.context), request) as ranks:
+            return self.train(request, ranks, tell, keeping)
+
+    def train(self, request: Mapping[str, Any], ranks: Ranks, tell: Tell, keeping: Keeper) -> Trained:
+        """Train as one of the ranks; see `mlbench.training.train`."""
+        learn, select = self._views(request)
+        setup = setup_of(request, learn, self.context.device, self._trunk(request), ranks)
+        return train(setup, learn, select, tell, keeping)
 
     def _checkpoints(self, run: str) -> Checkpoints:
         versions = {name: version for name, version in environment().items() if name not in ("machine", "cpu_count")}
@@ -190,8 +199,7 @@ class Worker:
         return Checkpoints(self.store.checkpoints(run), run, versions, self.store.quarantine)
 
     def _test(self, request: Mapping[str, Any]) -> dict[str, Any]:
-        (classes,) = self._classes(request)
-        view: ImageView = self._view(request["transforms"]["resize"], classes)
+        (view,) = self._views(request)
         further = request["evaluation"].get("metrics", [])
         metrics: list[Metric] = [Retrieval(tuple(request["evaluation"]["recall_at"]))]
         metrics += [from_identity("metrics", identity, "evaluation.metrics").build() for identity in further]
@@ -209,8 +217,8 @@ class Worker:
         model.load_state_dict(state)
         return model.to(self.context.device)
 
-    def _setup(self, request: Mapping[str, Any], learn: ImageView) -> Setup:
-        return setup_of(request, learn, self.context.device, self._trunk(request))
+    def _views(self, request: Mapping[str, Any]) -> list[ImageView]:
+        return [self._view(request["transforms"]["resize"], classes) for classes in self._classes(request)]
 
     def _classes(self, request: Mapping[str, Any]) -> tuple[tuple[int, ...], ...]:
         """The classes that a job sees: those of the test, or those to learn from and those to select on."""

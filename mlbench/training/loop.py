@@ -7,6 +7,7 @@ import copy
 import time
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import asdict, dataclass, field, fields
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -25,6 +26,7 @@ from mlbench.training.clock import Clock
 from mlbench.training.embed import embed, outputs
 from mlbench.training.keeper import CannotResume, Keeper, Position
 from mlbench.training.optimizers import optimizers_of
+from mlbench.training.ranks import Ranks
 from mlbench.training.state import Batches, random_state, restore, restore_random, state_of
 
 
@@ -64,6 +66,7 @@ class Setup:
     metrics: Retrieval
     device: str
     seed: int
+    ranks: Ranks
 
 
 def train(
@@ -81,8 +84,8 @@ def train(
         setup: Everything built.
         train_view: Classes to learn from.
         val_view: Classes to select on.
-        tell: Called after every validation with the curve's new entry.
-        keeper: Says where to go on, and is offered the state between any two steps.
+        tell: Called after every validation with the curve's new entry, on rank 0.
+        keeper: Says where to go on, and is offered the state between any two steps; of rank 0.
 
     Raises:
         TrainingStopped: If the loss or the embeddings stop being finite, or a component gives up.
@@ -113,7 +116,7 @@ class _Training:
 
     def run(self) -> Trained:
         """Train to the end."""
-        if (kept := self.keeper.resume()) is not None:
+        if (kept := self.setup.ranks.first(self.keeper.resume)) is not None:
             try:
                 self._restore(kept)
             except Exception as error:  # whatever a component raises about its own state
@@ -123,7 +126,7 @@ class _Training:
             mean_loss, epoch = self._epoch(), self.position.epoch
             validated = epoch % training.evaluate_every == 0 or epoch == training.max_epochs
             if validated:
-                going = self._validated(mean_loss)
+                going = self.setup.ranks.first(partial(self._validated, mean_loss))
             self.position = Position(epoch + 1)
             if going:
                 self._offer(validated=validated)
@@ -164,7 +167,7 @@ class _Training:
         return self.setup.loss, self.setup.miner, self.setup.sampler
 
     def _offer(self, *, validated: bool) -> None:
-        capture = self._capture if self.steps.batches.resumable else None
+        capture = self._capture if self.steps.stream.resumable else None
         self.keeper.offer(self.position, capture, validated=validated)
 
     def _capture(self) -> dict[str, Any]:
@@ -191,7 +194,10 @@ class _Steps:
         self.setup = setup
         self.view = view
         self.labels = torch.from_numpy(view.labels)
-        self.batches = Batches(setup.sampler, setup.batches)
+        self.ranks = setup.ranks
+        self.stream = Batches(setup.sampler, setup.batches)
+        self.batches = self.ranks.batches(self.stream)
+        self.embedder = self.ranks.embedder(setup.model)
         self.optimizers = optimizers_of(setup.model, setup.loss, setup.training)
         self.generator = torch.Generator().manual_seed(setup.seed)
         self.needs = info_of(type(setup.loss)).needs
@@ -204,7 +210,7 @@ class _Steps:
         return {
             "modules": [state_of(module) for module in (setup.model, setup.loss, setup.miner)],
             "optimizers": [optimizer.state_dict() for optimizer in self.optimizers],
-            "batches": self.batches.state_dict(),
+            "batches": self.stream.state_dict(),
             "generator": self.generator.get_state(),
             "seconds": self.clock.seconds,
             "images": self.images,
@@ -217,7 +223,7 @@ class _Steps:
             restore(module, kept)
         for optimizer, kept in zip(self.optimizers, state["optimizers"], strict=True):
             optimizer.load_state_dict(kept)
-        self.batches.load_state_dict(state["batches"])
+        self.stream.load_state_dict(state["batches"])
         self.generator.set_state(state["generator"])
         self.clock.seconds = state["seconds"]
         self.images = state["images"]
@@ -226,32 +232,34 @@ class _Steps:
         """Show the sampler all training items as the model sees them now, if it wants that in this epoch."""
         sampler = self.setup.sampler
         if isinstance(sampler, RefreshedSampler) and (epoch - 1) % getattr(sampler, "refresh_every", 1) == 0:
-            embeddings = outputs(self.setup.model, self.view, self.setup.eval_transform, self.setup.device)
-            sampler.refresh(embeddings.numpy(), self.view.labels)
+            setup = self.setup
+            shown = partial(outputs, setup.model, self.view, setup.eval_transform, setup.device)
+            sampler.refresh(self.ranks.first(shown).numpy(), self.view.labels)
 
     def step(self, batch: Indices | GroupedBatch) -> float:
-        """One batch; its loss.
+        """One batch, of which this rank embeds its part; its loss.
 
         Raises:
             Diverged: If it is not finite.
         """
         assert self.setup.loss is not None
         indices, groups = (batch.indices, batch.groups) if isinstance(batch, GroupedBatch) else (batch, None)
-        labels = self.labels[torch.from_numpy(indices)].to(self.setup.device)
+        labels = self._gathered(self.labels[torch.from_numpy(indices)])
         embeddings = self._embeddings(indices)
         reference = {"ref_emb": self._embeddings(indices), "ref_labels": labels} if "second_view" in self.needs else {}
         with self.clock("mining"):
             pairs = self.setup.miner(embeddings, labels, **reference) if self.setup.miner else None
-        clusters = labels if groups is None else torch.from_numpy(groups).to(self.setup.device)
+        clusters = labels if groups is None else self._gathered(torch.from_numpy(groups))
         grouped = {"groups": clusters} if "groups" in self.needs else {}
         with self.clock("loss"):
             loss = self.setup.loss(embeddings, labels, pairs, **reference, **grouped)
         for optimizer in self.optimizers:
             optimizer.zero_grad(set_to_none=True)
         loss.backward()
+        self.ranks.align(self.setup.loss)
         for optimizer in self.optimizers:
             optimizer.step()
-        self.images += len(indices)
+        self.images += len(labels)
         value = float(loss.detach())
         if not np.isfinite(value):
             raise Diverged(f"the loss became {value} after {self.images} images")
@@ -259,9 +267,13 @@ class _Steps:
 
     def _embeddings(self, indices: Indices) -> Tensor:
         with self.clock("data"):
-            images = self.setup.train_transform(self.view.images(indices), self.generator).to(self.setup.device)
-        embeddings: Tensor = self.setup.model(images)
-        return embeddings
+            transform, ranks = self.setup.train_transform, self.ranks
+            images = transform(self.view.images(indices), self.generator, ranks.rank, ranks.world_size)
+            images = images.to(self.setup.device)
+        return self.embedder(images)
+
+    def _gathered(self, part: Tensor) -> Tensor:
+        return self.ranks.gather(part.to(self.setup.device))
 
 
 def _start_epoch(epoch: int, *parts: object) -> None:

@@ -18,9 +18,16 @@ from mlbench.models.embedder import EmbeddingModel
 from mlbench.registry import Resolved, resolve
 from mlbench.spec import Training, Transforms
 from mlbench.training.loop import Setup
+from mlbench.training.ranks import ALONE, Ranks
 
 
-def setup_of(request: Mapping[str, Any], train_view: ImageView, device: str, trunk: Resolved | None = None) -> Setup:
+def setup_of(
+    request: Mapping[str, Any],
+    train_view: ImageView,
+    device: str,
+    trunk: Resolved | None = None,
+    ranks: Ranks = ALONE,
+) -> Setup:
     """Build model, loss, miner, batches and transforms of a training request.
 
     Everything random is seeded here: initial weights and random choices inside losses and miners by the global
@@ -32,6 +39,7 @@ def setup_of(request: Mapping[str, Any], train_view: ImageView, device: str, tru
         device: Where to compute.
         trunk: The request's trunk as the benchmark file names it. The request says what its initial weights are, not
             where they lie; where they are random it says all.
+        ranks: The processes of the training.
 
     Raises:
         ConfigError: If a component refuses its arguments, or the batch does not fit the classes.
@@ -58,6 +66,7 @@ def setup_of(request: Mapping[str, Any], train_view: ImageView, device: str, tru
         metrics=Retrieval(tuple(request["evaluation"]["recall_at"])),
         device=device,
         seed=seed,
+        ranks=ranks,
     )
 
 

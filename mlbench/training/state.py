@@ -23,6 +23,9 @@ class Batches:
         self._drawn = 0
         self.resumable = hasattr(stream, "state_dict") or not isinstance(sampler, RefreshedSampler)
 
+    def __iter__(self) -> "Batches":
+        return self
+
     def __next__(self) -> Indices | GroupedBatch:
         self._drawn += 1
         batch: Indices | GroupedBatch = next(self._stream)

@@ -79,6 +79,7 @@ CHANGES = {
     "training.patience": 8,
     "training.threads": 2,
     "training.precision": "bf16",
+    "training.ranks": 2,
     "training.optimizer.name": "SGD",
     "training.optimizer.lr": 1e-5,
     "training.optimizer.weight_decay": 0.0,

@@ -5,6 +5,7 @@ loss see the whole batch, on every rank alike.
 """
 
 from collections.abc import Callable, Iterator
+from inspect import signature
 from typing import Any, TypeVar
 
 import torch
@@ -17,6 +18,10 @@ from mlbench.api.sampler import GroupedBatch, Indices
 from mlbench.data.batches import RankBatches
 
 T = TypeVar("T")
+#: What torch calls it, before and from 2.13 on.
+_SYNC_BUFFERS = ("broadcast_buffers", "forward_sync_buffers")[
+    "forward_sync_buffers" in signature(DistributedDataParallel).parameters
+]
 
 
 class Ranks:
@@ -99,7 +104,7 @@ class _Distributed:
     def __init__(self, model: nn.Module, ranks: Several) -> None:
         _refuse_batch_norm(model)
         # Buffers are those of frozen batch norms, or functions of nothing: they stay equal by themselves.
-        self._model = DistributedDataParallel(model, forward_sync_buffers=False)
+        self._model = DistributedDataParallel(model, **{_SYNC_BUFFERS: False})
         self._ranks = ranks
         self._checked = False
 

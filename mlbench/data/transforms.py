@@ -18,21 +18,22 @@ class TrainTransform:
 
     Args:
         config: The transforms of the benchmark file.
+        rank: Which part of every batch it is given, if batches are shared by ranks: ``0..world_size-1``.
+        world_size: Number of equal parts of a batch. Random numbers are drawn for all of them.
 
     """
 
-    def __init__(self, config: Transforms) -> None:
+    def __init__(self, config: Transforms, rank: int = 0, world_size: int = 1) -> None:
+        self._rank, self._world_size = rank, world_size
         self._config = config
         self._normalise = _Normalise(config)
 
-    def __call__(self, images: Pixels, generator: torch.Generator, rank: int = 0, world_size: int = 1) -> Tensor:
-        """Transform a batch, or a rank's part of one; the generator (CPU) is the only source of randomness.
+    def __call__(self, images: Pixels, generator: torch.Generator) -> Tensor:
+        """Transform a batch; the generator (CPU) is the only source of randomness.
 
         Args:
             images: uint8 ``[B, C, H, W]``, or ``[C, H, W]`` each; vectors ``[B, D]`` pass as they are.
-            generator: Advanced by as many numbers as the whole batch has images, times a constant.
-            rank: Which part of the batch the images are, ``0..world_size-1``.
-            world_size: Number of equal parts of the batch.
+            generator: Advanced by as many numbers as the batch has images, times a constant.
 
         Returns:
             float32 ``[B, output_channels, size, size]``
@@ -40,8 +41,9 @@ class TrainTransform:
         if isinstance(images, Tensor) and are_vectors(images):
             return images
         config = self._config
-        size = len(images) * world_size, CROP_DRAWS + AFFINE_DRAWS + 2
-        rows = torch.rand(size, generator=generator, dtype=torch.float64)[rank * len(images) :][: len(images)]
+        rows = torch.rand(
+            len(images) * self._world_size, CROP_DRAWS + AFFINE_DRAWS + 2, generator=generator, dtype=torch.float64
+        )[self._rank * len(images) :][: len(images)]
         cropping, mapping = rows[:, :CROP_DRAWS], rows[:, CROP_DRAWS:-2]
         flipping, inverting = rows[:, -2, None, None, None], rows[:, -1, None, None, None]
         if config.crop is None:

@@ -267,9 +267,7 @@ class _Steps:
 
     def _embeddings(self, indices: Indices) -> Tensor:
         with self.clock("data"):
-            transform, ranks = self.setup.train_transform, self.ranks
-            images = transform(self.view.images(indices), self.generator, ranks.rank, ranks.world_size)
-            images = images.to(self.setup.device)
+            images = self.setup.train_transform(self.view.images(indices), self.generator).to(self.setup.device)
         return self.embedder(images)
 
     def _gathered(self, part: Tensor) -> Tensor:

@@ -60,7 +60,7 @@ def setup_of(
         miner=miner,
         sampler=sampler,
         batches=batches_of(sampler, train_view.labels, seed, train_view.superclasses),
-        train_transform=TrainTransform(transforms),
+        train_transform=TrainTransform(transforms, ranks.rank, ranks.world_size),
         eval_transform=EvalTransform(transforms),
         training=training,
         metrics=Retrieval(tuple(request["evaluation"]["recall_at"])),

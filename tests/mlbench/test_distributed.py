@@ -77,7 +77,10 @@ def distributed(tiny, how, once="", ranks=2, **runtime):
     """A study of a loss that may lose a rank."""
     method = {"name": "Fragile", "loss": {"id": "fragile/fragile", "how": how, "once": str(once)}}
     tables = small(tiny, method, workers=0, **runtime)
-    return tables | {"training": tables["training"] | {"ranks": ranks}}
+    return tables | {
+        "model": tables["model"] | {"freeze_batchnorm": True},
+        "training": tables["training"] | {"ranks": ranks},
+    }
 
 
 def test_a_run_of_two_ranks_outlives_the_death_of_one_and_reports_what_one_process_does(tiny, install, tmp_path):
@@ -112,8 +115,12 @@ def test_a_rank_that_fails_fails_the_run_with_its_reason(tiny, install, tmp_path
 
 
 def test_a_batch_that_ranks_cannot_share_is_refused_before_anything_runs(tiny):
-    with pytest.raises(ConfigError, match=r"methods\[0\] \(Fine\): training.ranks = 3 cannot share a batch of 8 evenly"):
-        open_study(load_benchmark(tiny({"name": "Fine", "loss": "contrastive"}, training={"ranks": 3, "batch_size": 8})))
+    with pytest.raises(
+        ConfigError, match=r"methods\[0\] \(Fine\): training.ranks = 3 cannot share a batch of 8 evenly"
+    ):
+        open_study(
+            load_benchmark(tiny({"name": "Fine", "loss": "contrastive"}, training={"ranks": 3, "batch_size": 8}))
+        )
 
 
 def test_ranks_need_a_device_each():

@@ -61,7 +61,7 @@ def refusals(ranks):
     with pytest.raises(ConfigError, match=r"1 is a batch norm.*freeze_batchnorm = true"):
         ranks.embedder(nn.Sequential(nn.Linear(7, 5), nn.BatchNorm1d(5)))
     ranks.embedder(nn.Sequential(nn.Linear(7, 5), nn.BatchNorm1d(5).eval()))
-    with pytest.raises(ConfigError, match="draws random numbers.*dropout"):
+    with pytest.raises(ConfigError, match=r"draws random numbers.*dropout"):
         ranks.embedder(nn.Sequential(nn.Linear(7, 5), nn.Dropout()))(torch.randn(2, 7))
 
 

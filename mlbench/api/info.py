@@ -15,6 +15,7 @@ API_VERSIONS: Mapping[str, int] = {
     "regularizers": 1,
     "samplers": 1,
     "datasets": 1,
+    "splits": 1,
     "models": 1,
     "metrics": 1,
     "protocols": 1,

@@ -15,12 +15,14 @@ from mlbench.api.errors import MlbenchError
 from mlbench.cli import (
     cancel,
     check,
+    datasets,
     doctor,
     evaluate,
     init_plugin,
     leaderboard,
     logs,
     ls,
+    perf,
     plan,
     retry,
     run,
@@ -54,6 +56,8 @@ def _options(
 
 for verb in (run, plan, status, logs, retry, cancel, leaderboard, evaluate, ls, show, check, init_plugin, doctor):
     app.command(verb.__name__.rpartition(".")[2].replace("_", "-"))(verb.command)
+app.add_typer(datasets.app, name="datasets")
+app.add_typer(perf.app, name="perf")
 
 
 def main() -> None:

@@ -36,7 +36,8 @@ def command(
     left = _seconds_left(study, records, max(1, len(running)))
     if as_json:
         found = {"methods": rows, "running": running, "quarantine": aside, "spent": spent, "seconds_left": left}
-        print(json.dumps({"store": str(study.store.path), **found}, indent=1))
+        skipped = list(study.recipe.dataset.skipped)
+        print(json.dumps({"store": str(study.store.path), **found, "skipped": skipped}, indent=1))
         return
     print(tabulate([row | {"reasons": in_words(row["reasons"])} for row in rows], headers="keys"))
     for job in running:
@@ -46,6 +47,8 @@ def command(
         )
     for name, why in aside.items():
         print(f"set aside: {name}: {why}")
+    if study.recipe.dataset.skipped:
+        print(f"skipped as damaged: {', '.join(study.recipe.dataset.skipped)}")
     gpu = f", {spent['gpu_seconds'] / 3600:.2f} GPU hours" if spent["gpu_seconds"] else ""
     print(f"\nleft: {in_time(left)}; spent: {in_time(spent['seconds'])} of one worker{gpu}")
     print(f"store: {study.store.path}")

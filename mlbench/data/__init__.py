@@ -8,6 +8,8 @@ if TYPE_CHECKING:
     from mlbench.data.batches import RankBatches as RankBatches
     from mlbench.data.batches import batches_of as batches_of
     from mlbench.data.digits import Digits as Digits
+    from mlbench.data.emoji import Emoji as Emoji
+    from mlbench.data.fashion_mnist import FashionMnist as FashionMnist
     from mlbench.data.folder import Folder as Folder
     from mlbench.data.glyph_features import GlyphFeatures as GlyphFeatures
     from mlbench.data.glyphs import Glyphs as Glyphs
@@ -15,9 +17,8 @@ if TYPE_CHECKING:
     from mlbench.data.images import ImageStore as ImageStore
     from mlbench.data.images import ImageView as ImageView
     from mlbench.data.npz import Npz as Npz
+    from mlbench.data.prepare.location import dataset_folder as dataset_folder
     from mlbench.data.samplers import MPerClass as MPerClass
-    from mlbench.data.splits import ClassSplits as ClassSplits
-    from mlbench.data.splits import Fold as Fold
     from mlbench.data.splits import mlrc_splits as mlrc_splits
     from mlbench.data.transforms import EvalTransform as EvalTransform
     from mlbench.data.transforms import TrainTransform as TrainTransform
@@ -29,14 +30,17 @@ __getattr__, __dir__ = lazy_exports(
     {
         "batches": ("RankBatches", "batches_of"),
         "digits": ("Digits",),
+        "emoji": ("Emoji",),
+        "fashion_mnist": ("FashionMnist",),
         "folder": ("Folder",),
         "glyph_features": ("GlyphFeatures",),
         "glyphs": ("Glyphs",),
         "hierarchical": ("Hierarchical",),
         "images": ("ImageStore", "ImageView"),
         "npz": ("Npz",),
+        "prepare.location": ("dataset_folder",),
         "samplers": ("MPerClass",),
-        "splits": ("ClassSplits", "Fold", "mlrc_splits"),
+        "splits": ("mlrc_splits",),
         "transforms": ("EvalTransform", "TrainTransform", "output_channels"),
     },
 )

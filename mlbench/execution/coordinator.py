@@ -1,6 +1,5 @@
 """Carries out a plan: what is done is in the store, what is ready goes to the pool, until nothing is left."""
 
-import os
 import time
 from collections import Counter
 from collections.abc import Iterator, Mapping
@@ -10,6 +9,7 @@ from typing import Any
 
 from mlbench.api import errors
 from mlbench.execution.control import Control
+from mlbench.execution.cores import available_cores
 from mlbench.execution.environment import environment
 from mlbench.execution.failures import WORTH_RETRYING
 from mlbench.execution.frontier import Frontier
@@ -17,13 +17,14 @@ from mlbench.execution.guard import GRACE
 from mlbench.execution.local import LocalProcesses
 from mlbench.execution.message import Message
 from mlbench.execution.pool import InProcess, Pool
+from mlbench.execution.preparation import prepare_images
 from mlbench.execution.study import Study
 from mlbench.execution.watch import Watch
 from mlbench.execution.worker import Context
 from mlbench.protocols import Job, Outcome
-from mlbench.protocols.recipe import as_table
+from mlbench.protocols.recipe import as_table, dataset_table
 from mlbench.registry import used_files
-from mlbench.spec import digest
+from mlbench.spec import Benchmark, digest
 from mlbench.store import Record
 
 #: Seconds to wait for news before looking at signals, requests and what runs elsewhere.
@@ -93,6 +94,8 @@ class _Coordinator:
             self.frontier.put_back(job)
         self.watch.begin(len(self.study.plan), self.summary.total)
         if waiting:
+            assert self.study.dataset is not None
+            prepare_images(self.study.dataset, self.study.benchmark, self.watch)
             with _pool(self.study, len(self.study.plan) - self.summary.total, self.control) as pool:
                 self._work(pool)
         self.summary.left = [job.key for job in self.study.plan.jobs if job.key not in self.outcomes]
@@ -238,30 +241,40 @@ class _Coordinator:
         self.frontier.close(job.key)
 
 
-@contextmanager
-def _pool(study: Study, jobs: int, control: Control) -> Iterator[Pool]:
-    benchmark = study.benchmark
-    runtime, threads = benchmark.runtime, benchmark.training.threads
-    context = Context(
+def context_of(study: Study) -> Context:
+    """What a study's workers are told."""
+    benchmark, runtime = study.benchmark, study.benchmark.runtime
+    loaders = runtime.loaders
+    if loaders is None:
+        processes = max(1, _workers(benchmark)) * benchmark.training.ranks
+        loaders = 0 if runtime.device == "cpu" else max(1, available_cores() // processes - 1)
+    return Context(
         str(study.store.path),
-        as_table(benchmark.dataset),
+        dataset_table(benchmark),
         runtime.device,
-        threads,
+        benchmark.training.threads,
         used_files(),
         as_table(benchmark.model.trunk),
-        runtime.checkpoint_every,
-        runtime.timeout,
+        skipped=study.recipe.dataset.skipped,
+        loaders=loaders,
+        checkpoint_every=runtime.checkpoint_every,
+        timeout=runtime.timeout,
     )
-    workers = runtime.workers
-    if workers is None:
-        workers = max(1, available_cores() // (threads * benchmark.training.ranks)) if runtime.device == "cpu" else 1
+
+
+def _workers(benchmark: Benchmark) -> int:
+    """How many worker processes; 0 for none but this one."""
+    if benchmark.runtime.workers is not None:
+        return benchmark.runtime.workers
+    training = benchmark.training
+    return max(1, available_cores() // (training.threads * training.ranks)) if benchmark.runtime.device == "cpu" else 1
+
+
+@contextmanager
+def _pool(study: Study, jobs: int, control: Control) -> Iterator[Pool]:
+    context, workers = context_of(study), _workers(study.benchmark)
     pool: Pool = LocalProcesses(context, min(workers, jobs)) if workers else InProcess(context, control.stops)
     try:
         yield pool
     finally:
         pool.close()
-
-
-def available_cores() -> int:
-    """Cores this process may use."""
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1

@@ -13,8 +13,10 @@ from safetensors.torch import load, save
 from mlbench.api.dataset import Dataset
 from mlbench.api.errors import ConfigError, DataError, PluginError, StoreError, TrainingStopped, UnknownNameError
 from mlbench.api.metric import Metric
+from mlbench.api.splits import ClassSplits, Part
+from mlbench.data.damage import Without
 from mlbench.data.images import ImageStore, ImageView
-from mlbench.data.splits import ClassSplits, mlrc_splits
+from mlbench.data.splits import split
 from mlbench.data.transforms import EvalTransform
 from mlbench.evaluation import Retrieval, concatenate, measure
 from mlbench.execution.environment import environment
@@ -26,7 +28,8 @@ from mlbench.spec import Transforms, canonical_json, digest
 from mlbench.store import Record, Store
 from mlbench.store.checkpoints import Checkpoints
 from mlbench.training import CannotResume, Interrupted, Keeper, Meter, Trained, embed, train
-from mlbench.training.ranks import Ranks
+from mlbench.training.loop import Setup
+from mlbench.training.ranks import ALONE, Ranks
 from mlbench.training.setup import from_identity, model_of, setup_of
 
 Tell = Callable[[Mapping[str, Any]], None]
@@ -55,6 +58,8 @@ class Context:
     threads: int = 1
     plugins: Sequence[str] = ()
     trunk: Mapping[str, Any] | None = None
+    skipped: Sequence[str] = ()
+    loaders: int = 0
     checkpoint_every: float = 60.0
     timeout: float | None = None
     forks: bool = False
@@ -90,9 +95,11 @@ class Worker:
         self.context = context
         self.store = Store(context.store)
         self.dataset: Dataset = resolve("datasets", context.dataset, "dataset").build()
+        if context.skipped:
+            self.dataset = Without(self.dataset, tuple(context.skipped))
         self._images: tuple[int | None, ImageStore] | None = None
         # A fold's views are used by every trial on that fold.
-        self._view = lru_cache(maxsize=16)(lambda resize, classes: self._store(resize).view(classes))
+        self._view = lru_cache(maxsize=16)(lambda resize, part: self._store(resize).view(part.classes, part.items))
 
     def prepare(self, request: Mapping[str, Any]) -> None:
         """Open what the job needs of the dataset, and import its components, for a process that begins as this one is.
@@ -100,7 +107,7 @@ class Worker:
         Whatever goes wrong here does so again in the job, which says it properly.
         """
         with suppress(Exception):
-            self._views(request)
+            self.views(request, self._parts(request))
             for part, kind in (("loss", "losses"), ("miner", "miners"), ("sampler", "samplers")):
                 if request.get(part):
                     from_identity(kind, request[part], part)
@@ -189,9 +196,8 @@ class Worker:
 
     def train(self, request: Mapping[str, Any], ranks: Ranks, tell: Tell, keeping: Keeper) -> Trained:
         """Train as one of the ranks; see `mlbench.training.train`."""
-        learn, select = self._views(request)
-        setup = setup_of(request, learn, self.context.device, self._trunk(request), ranks)
-        return train(setup, learn, select, tell, keeping)
+        learn, select = self.views(request, self._parts(request))
+        return train(self.setup(request, learn, ranks), learn, select, tell, keeping)
 
     def _checkpoints(self, run: str) -> Checkpoints:
         versions = {name: version for name, version in environment().items() if name not in ("machine", "cpu_count")}
@@ -199,17 +205,18 @@ class Worker:
         return Checkpoints(self.store.checkpoints(run), run, versions, self.store.quarantine)
 
     def _test(self, request: Mapping[str, Any]) -> dict[str, Any]:
-        (view,) = self._views(request)
+        views = self.views(request, self._parts(request))
         further = request["evaluation"].get("metrics", [])
         metrics: list[Metric] = [Retrieval(tuple(request["evaluation"]["recall_at"]))]
         metrics += [from_identity("metrics", identity, "evaluation.metrics").build() for identity in further]
         transform = EvalTransform(Transforms.model_validate(request["transforms"]))
-        labels = torch.from_numpy(view.labels)
-        embeddings = [
-            embed(self._model(request, run, view), view, transform, self.context.device) for run in request["models"]
-        ]
-        separated = [measure(metrics, part, labels) for part in embeddings]
-        return {"separated": separated, "concatenated": measure(metrics, concatenate(embeddings), labels)}
+        labels = [torch.from_numpy(view.labels) for view in views]
+        models = (self._model(request, run, views[0]) for run in request["models"])
+        # A row a model: of the queries and, where there is one, of the gallery.
+        embeddings = [[embed(model, view, transform, self.context.device) for view in views] for model in models]
+        joined = [concatenate(parts) for parts in zip(*embeddings, strict=True)]
+        separated = [measure(metrics, parts, labels) for parts in embeddings]
+        return {"separated": separated, "concatenated": measure(metrics, joined, labels)}
 
     def _model(self, request: Mapping[str, Any], run: str, view: ImageView) -> torch.nn.Module:
         state = load(self.store.read(run, _MODEL))
@@ -217,16 +224,12 @@ class Worker:
         model.load_state_dict(state)
         return model.to(self.context.device)
 
-    def _views(self, request: Mapping[str, Any]) -> list[ImageView]:
-        return [self._view(request["transforms"]["resize"], classes) for classes in self._classes(request)]
-
-    def _classes(self, request: Mapping[str, Any]) -> tuple[tuple[int, ...], ...]:
-        """The classes that a job sees: those of the test, or those to learn from and those to select on."""
-        splits = self._splits(request)
+    def _parts(self, request: Mapping[str, Any]) -> list[Part]:
+        """What a job sees: the parts of the test, or those to learn from and to select on."""
+        splits = self.splits(request)
         if request["task"] == "test":
-            return (splits.test,)
-        fold = splits.folds[request["job"]["fold"]]
-        return fold.train, fold.val
+            return [part for part in splits.test_parts() if part is not None]
+        return list(splits.fold_parts(request["job"]["fold"]))
 
     def _trunk(self, request: Mapping[str, Any]) -> Resolved | None:
         """The trunk as the benchmark file names it, if that is still what the plan was made for."""
@@ -240,10 +243,25 @@ class Worker:
             )
         return trunk
 
-    def _splits(self, request: Mapping[str, Any]) -> ClassSplits:
-        splits = mlrc_splits(len(self.dataset.items.class_names), request["split"]["folds"])
-        if splits.hash != request["split"]["hash"]:
-            raise DataError("the dataset's classes are no longer those of the plan; plan again with another --store")
+    def setup(self, request: Mapping[str, Any], learn: ImageView, ranks: Ranks = ALONE) -> Setup:
+        """The parts of a training that is to learn from a view."""
+        return setup_of(request, learn, self.context.device, self._trunk(request), self.context.loaders, ranks)
+
+    def views(self, request: Mapping[str, Any], parts: Sequence[Part]) -> list[ImageView]:
+        """The images of parts of the dataset, as a request wants them resized."""
+        return [self._view(request["transforms"]["resize"], part) for part in parts]
+
+    def splits(self, request: Mapping[str, Any]) -> ClassSplits:
+        """The splits that a request was planned with.
+
+        Raises:
+            DataError: If the dataset is no longer split like that.
+        """
+        asked = request["split"]
+        scheme = from_identity("splits", asked, "split") if "id" in asked else resolve("splits", "mlrc", "split")
+        splits = split(scheme, self.dataset.items, asked["folds"])
+        if splits.hash != asked["hash"]:
+            raise DataError("the dataset's splits are no longer those of the plan; plan again with another --store")
         return splits
 
     def _store(self, resize: int | None) -> ImageStore:

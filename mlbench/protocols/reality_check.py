@@ -13,7 +13,6 @@ from mlbench.api.info import ComponentInfo
 from mlbench.api.space import Value
 from mlbench.data.batches import batches_of
 from mlbench.data.samplers import MPerClass
-from mlbench.data.splits import ClassSplits, mlrc_splits
 from mlbench.protocols.job import Job, Outcome, Plan, Role
 from mlbench.protocols.recipe import Recipe, check_method, resolve_method, space_of, with_parameters
 from mlbench.search import Trial, propose
@@ -31,18 +30,17 @@ class RealityCheck:
     version: ClassVar[int] = 1
 
     def __init__(self, recipe: Recipe) -> None:
-        """Check that trunk and methods can be built and that the dataset has classes enough.
+        """Check that trunk and methods can be built.
 
         Raises:
-            ConfigError: If the trunk does not fit the items or its weights are not there, or a method or the evaluation
-                names an unknown component, argument or search path.
-            DataError: If there are too few classes for the folds.
+            ConfigError: If the trunk does not fit the items or its weights are not there, a method or the evaluation
+                names an unknown component, argument or search path, or a metric does not fit the split.
         """
         self.recipe = recipe
         self._proposed: dict[tuple[str, int, tuple[float, ...]], dict[str, Value]] = {}
         self._model = identity_of(recipe.benchmark.model) | {"trunk": recipe.trunk().identity()}
+        self._split = recipe.split()
         recipe.check_transforms()
-        self.splits: ClassSplits = mlrc_splits(recipe.dataset.classes, recipe.benchmark.folds)
         for index, method in enumerate(recipe.benchmark.methods):
             check_method(method, f"methods[{index}]")
         self._reported = recipe.evaluation()
@@ -61,7 +59,7 @@ class RealityCheck:
         sampler = resolve_method(method, where)["sampler"]
         try:
             built = sampler.build(batch_size=batch_size) if sampler else MPerClass(batch_size, method.samples_per_class)
-            for fold in self.splits.folds:
+            for fold in self.recipe.splits.folds:
                 superclasses = None if above is None else [above[index] for index in fold.train]
                 batches_of(built, range(len(fold.train)), 0, superclasses)
         except ConfigError as error:
@@ -99,7 +97,7 @@ class RealityCheck:
             "protocol": {"id": "mlbench/reality-check", "version": self.version},
             "task": "test" if job.role == "test" else "train",
             "dataset": self.recipe.dataset.identity(),
-            "split": {"hash": self.splits.hash, "folds": self.recipe.benchmark.folds},
+            "split": {"hash": self.recipe.splits.hash, "folds": self.recipe.benchmark.folds} | self._split,
             "job": {"method": job.method, "role": job.role, "number": job.number, "fold": job.fold},
             "transforms": identity_of(self.recipe.benchmark.transforms),
             "model": self._model,

@@ -47,13 +47,15 @@ class Evaluation(Table):
 class Runtime(Table):
     """Where and how fast: nothing here can change a result.
 
-    ``timeout`` is in seconds and for one attempt at a run; ``retries`` is how many further attempts a run gets whose
-    process died or ran out of memory (an error or a NaN would come again); ``checkpoint_every`` is in seconds;
-    ``fail_fast`` stops everything at the first run that fails.
+    ``loaders`` threads of each worker make batches ahead, 0 makes them in step; by default 0 on the CPU, whose cores
+    train, and the cores that the workers leave on a GPU. ``timeout`` is in seconds and for one attempt at a run;
+    ``retries`` is how many further attempts a run gets whose process died or ran out of memory (an error or a NaN would
+    come again); ``checkpoint_every`` is in seconds; ``fail_fast`` stops everything at the first run that fails.
     """
 
     workers: int | None = runtime(None, ge=0)
     device: str = runtime("cpu")
+    loaders: int | None = runtime(None, ge=0)
     retries: int = runtime(2, ge=0)
     timeout: float | None = runtime(None, gt=0)
     checkpoint_every: float = runtime(60.0, ge=0)
@@ -64,7 +66,11 @@ class Benchmark(Table):
     """A benchmark: a protocol on a dataset with a model, for a list of methods.
 
     ``require`` names the plugins it needs with their versions (``"acme-losses>=1.2"``); they are looked for before
-    anything runs. What of them is used enters the identity of the runs by itself.
+    anything runs. What of them is used enters the identity of the runs by itself. ``paths`` says where datasets lie on
+    this machine, by bare id: what a dataset takes as ``path`` unless it is given one.
+
+    ``damaged`` says what to do about images that cannot be decoded: ``stop``, or ``skip`` them. What is skipped enters
+    the identity of the runs through the dataset's content hash; where nothing is, both are the same benchmark.
     """
 
     name: str = runtime(min_length=1, pattern=r"^[\w.-]+$")
@@ -75,6 +81,9 @@ class Benchmark(Table):
     folds: int = result(4, ge=2)
     reproductions: int = result(10, ge=1)
     dataset: Component = result()
+    split: Component = added(Component(id="mlrc"))
+    paths: dict[str, str] = runtime({})
+    damaged: Literal["stop", "skip"] = runtime("stop")
     model: Model = result()
     transforms: Transforms = result(Transforms())
     training: Training = result(Training())

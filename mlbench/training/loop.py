@@ -17,6 +17,7 @@ from torch import Tensor, nn
 from mlbench.api import Diverged, FollowsEpochs
 from mlbench.api.sampler import GroupedBatch, Indices, RefreshedSampler, Sampler
 from mlbench.data.images import ImageView
+from mlbench.data.loader import Batch, Loader
 from mlbench.data.transforms import EvalTransform, TrainTransform
 from mlbench.evaluation import Retrieval
 from mlbench.models.embedder import EmbeddingModel
@@ -26,7 +27,7 @@ from mlbench.training.clock import Clock
 from mlbench.training.embed import embed, outputs
 from mlbench.training.keeper import CannotResume, Keeper, Position
 from mlbench.training.optimizers import optimizers_of
-from mlbench.training.ranks import Ranks
+from mlbench.training.ranks import ALONE, Ranks
 from mlbench.training.state import Batches, random_state, restore, restore_random, state_of
 
 
@@ -66,7 +67,8 @@ class Setup:
     metrics: Retrieval
     device: str
     seed: int
-    ranks: Ranks
+    loaders: int = 0
+    ranks: Ranks = ALONE
 
 
 def train(
@@ -142,8 +144,8 @@ class _Training:
             _start_epoch(position.epoch - 1, *self._parts)
             steps.refresh(position.epoch)
         self.setup.model.train()
-        while position.step < batches:
-            position.total += steps.step(next(steps.batches))
+        for batch in steps.loader.take(batches - position.step):
+            position.total += steps.step(batch)
             position.step += 1
             if position.step < batches:
                 self.done.training_seconds += time.perf_counter() - started
@@ -167,7 +169,7 @@ class _Training:
         return self.setup.loss, self.setup.miner, self.setup.sampler
 
     def _offer(self, *, validated: bool) -> None:
-        capture = self._capture if self.steps.stream.resumable else None
+        capture = self._capture if self.steps.batches.resumable else None
         self.keeper.offer(self.position, capture, validated=validated)
 
     def _capture(self) -> dict[str, Any]:
@@ -194,15 +196,32 @@ class _Steps:
         self.setup = setup
         self.view = view
         self.labels = torch.from_numpy(view.labels)
-        self.ranks = setup.ranks
-        self.stream = Batches(setup.sampler, setup.batches)
-        self.batches = self.ranks.batches(self.stream)
-        self.embedder = self.ranks.embedder(setup.model)
+        self.batches = Batches(setup.sampler, setup.batches)
+        self.embedder = setup.ranks.embedder(setup.model)
         self.optimizers = optimizers_of(setup.model, setup.loss, setup.training)
         self.generator = torch.Generator().manual_seed(setup.seed)
         self.needs = info_of(type(setup.loss)).needs
         self.clock = Clock(setup.device)
+        self.loader = Loader(
+            view,
+            setup.ranks.batches(self.batches),
+            setup.train_transform,
+            self.generator,
+            views=2 if "second_view" in self.needs else 1,
+            threads=setup.loaders,
+            pinned=setup.device.startswith("cuda"),
+            snapshot=self._drawn,
+        )
         self.images = 0
+
+    @property
+    def seconds(self) -> dict[str, float]:
+        """Seconds by `PHASES`."""
+        return self.clock.seconds | {"data": self.loader.waited}
+
+    def _drawn(self) -> dict[str, Any]:
+        """Where the streams of batches and of random numbers are."""
+        return {"batches": self.batches.state_dict(), "generator": self.generator.get_state()}
 
     def state_dict(self) -> dict[str, Any]:
         """Everything that a step changes, but for the global generators."""
@@ -210,9 +229,9 @@ class _Steps:
         return {
             "modules": [state_of(module) for module in (setup.model, setup.loss, setup.miner)],
             "optimizers": [optimizer.state_dict() for optimizer in self.optimizers],
-            "batches": self.stream.state_dict(),
-            "generator": self.generator.get_state(),
-            "seconds": self.clock.seconds,
+            # What the loader has drawn ahead is not lost: it is drawn again.
+            "drawn": self.loader.state or self._drawn(),
+            "seconds": self.seconds,
             "images": self.images,
         }
 
@@ -223,9 +242,10 @@ class _Steps:
             restore(module, kept)
         for optimizer, kept in zip(self.optimizers, state["optimizers"], strict=True):
             optimizer.load_state_dict(kept)
-        self.stream.load_state_dict(state["batches"])
-        self.generator.set_state(state["generator"])
-        self.clock.seconds = state["seconds"]
+        self.batches.load_state_dict(state["drawn"]["batches"])
+        self.generator.set_state(state["drawn"]["generator"])
+        self.clock.seconds = dict(state["seconds"])
+        self.loader.waited = state["seconds"]["data"]
         self.images = state["images"]
 
     def refresh(self, epoch: int) -> None:
@@ -234,29 +254,28 @@ class _Steps:
         if isinstance(sampler, RefreshedSampler) and (epoch - 1) % getattr(sampler, "refresh_every", 1) == 0:
             setup = self.setup
             shown = partial(outputs, setup.model, self.view, setup.eval_transform, setup.device)
-            sampler.refresh(self.ranks.first(shown).numpy(), self.view.labels)
+            sampler.refresh(setup.ranks.first(shown).numpy(), self.view.labels)
 
-    def step(self, batch: Indices | GroupedBatch) -> float:
+    def step(self, batch: Batch) -> float:
         """One batch, of which this rank embeds its part; its loss.
 
         Raises:
             Diverged: If it is not finite.
         """
         assert self.setup.loss is not None
-        indices, groups = (batch.indices, batch.groups) if isinstance(batch, GroupedBatch) else (batch, None)
-        labels = self._gathered(self.labels[torch.from_numpy(indices)])
-        embeddings = self._embeddings(indices)
-        reference = {"ref_emb": self._embeddings(indices), "ref_labels": labels} if "second_view" in self.needs else {}
+        labels = self._gathered(self.labels[torch.from_numpy(batch.indices)])
+        embeddings, *second = (self._embeddings(images) for images in batch.views)
+        reference = {"ref_emb": second[0], "ref_labels": labels} if second else {}
         with self.clock("mining"):
             pairs = self.setup.miner(embeddings, labels, **reference) if self.setup.miner else None
-        clusters = labels if groups is None else self._gathered(torch.from_numpy(groups))
+        clusters = labels if batch.groups is None else self._gathered(torch.from_numpy(batch.groups))
         grouped = {"groups": clusters} if "groups" in self.needs else {}
         with self.clock("loss"):
             loss = self.setup.loss(embeddings, labels, pairs, **reference, **grouped)
         for optimizer in self.optimizers:
             optimizer.zero_grad(set_to_none=True)
         loss.backward()
-        self.ranks.align(self.setup.loss)
+        self.setup.ranks.align(self.setup.loss)
         for optimizer in self.optimizers:
             optimizer.step()
         self.images += len(labels)
@@ -265,13 +284,11 @@ class _Steps:
             raise Diverged(f"the loss became {value} after {self.images} images")
         return value
 
-    def _embeddings(self, indices: Indices) -> Tensor:
-        with self.clock("data"):
-            images = self.setup.train_transform(self.view.images(indices), self.generator).to(self.setup.device)
-        return self.embedder(images)
+    def _embeddings(self, images: Tensor) -> Tensor:
+        return self.embedder(images.to(self.setup.device, non_blocking=True))
 
     def _gathered(self, part: Tensor) -> Tensor:
-        return self.ranks.gather(part.to(self.setup.device))
+        return self.setup.ranks.gather(part.to(self.setup.device))
 
 
 def _start_epoch(epoch: int, *parts: object) -> None:

@@ -26,6 +26,7 @@ def setup_of(
     train_view: ImageView,
     device: str,
     trunk: Resolved | None = None,
+    loaders: int = 0,
     ranks: Ranks = ALONE,
 ) -> Setup:
     """Build model, loss, miner, batches and transforms of a training request.
@@ -39,6 +40,7 @@ def setup_of(
         device: Where to compute.
         trunk: The request's trunk as the benchmark file names it. The request says what its initial weights are, not
             where they lie; where they are random it says all.
+        loaders: Threads that make batches ahead.
         ranks: The processes of the training.
 
     Raises:
@@ -66,6 +68,7 @@ def setup_of(
         metrics=Retrieval(tuple(request["evaluation"]["recall_at"])),
         device=device,
         seed=seed,
+        loaders=loaders,
         ranks=ranks,
     )
 

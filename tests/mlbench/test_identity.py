@@ -10,6 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import mlbench.spec as spec
+from mlbench.data.splits import mlrc_splits
 from mlbench.protocols import DatasetFacts, Outcome, RealityCheck, Recipe
 from mlbench.protocols.job import Job
 from mlbench.spec import Benchmark, canonical_json, digest, identity_of, load_benchmark
@@ -51,6 +52,7 @@ GOLDEN_REQUEST = "41670404594965b43206ec4753a8318a4a1d0e73112c18de3348b6a5084db9
 #: For every field that can change a result, another value; dotted paths, ``methods`` means the first one.
 CHANGES = {
     "protocol": "acme/other",
+    "split": {"id": "leave-one-view-out", "view": "front"},
     "seed": 8,
     "folds": 2,
     "reproductions": 3,
@@ -107,8 +109,11 @@ NO_CHANGES = {
     "name": "other",
     "summary": "other",
     "require": ["acme-losses>=1.2"],
+    "paths": {"glyphs": "/data"},
     "runtime.workers": 7,
     "runtime.device": "cuda:1",
+    "runtime.loaders": 3,
+    "damaged": "skip",
     "methods.name": "other",
     "methods.summary": "other",
 }
@@ -164,7 +169,11 @@ def changed(path, value):
 
 def request(benchmark, job=PLAIN, facts=FACTS):
     outcomes = {key: Outcome("run", 0.5) for key in job.after}
-    return RealityCheck(Recipe(benchmark, facts)).request(job, outcomes)
+    return RealityCheck(recipe(benchmark, facts)).request(job, outcomes)
+
+
+def recipe(benchmark, facts=FACTS):
+    return Recipe(benchmark, facts, mlrc_splits(facts.classes, benchmark.folds))
 
 
 # -- classification --------------------------------------------------------------------------------------------------
@@ -271,11 +280,11 @@ def test_a_test_is_another_one_when_something_else_is_reported():
 
 def test_the_recipe_is_everything_but_the_methods():
     fewer = {**FULL, "methods": FULL["methods"][:1], "name": "other"}
-    recipes = [Recipe(load_benchmark(source), FACTS).identity() for source in (FULL, fewer)]
+    recipes = [recipe(load_benchmark(source)).identity() for source in (FULL, fewer)]
     assert recipes[0] == recipes[1] and "methods" not in recipes[0]
     for path, value in CHANGES.items():
         if not path.startswith("methods") and path != "dataset":
-            assert Recipe(changed(path, value), FACTS).identity() != recipes[0], path
+            assert recipe(changed(path, value)).identity() != recipes[0], path
 
 
 # -- pinned ----------------------------------------------------------------------------------------------------------

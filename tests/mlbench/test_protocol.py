@@ -44,7 +44,8 @@ def protocol(methods=METHODS, classes=40, **change):
         "methods": methods,
     }
     facts = DatasetFacts("mlbench/glyphs", 1, "c" * 64, classes, 10 * classes)
-    return RealityCheck(Recipe(load_benchmark(tables | change), facts))
+    benchmark = load_benchmark(tables | change)
+    return RealityCheck(Recipe(benchmark, facts, mlrc_splits(classes, benchmark.folds)))
 
 
 def score(job):
@@ -85,7 +86,7 @@ def test_the_plan_has_every_job_once():
 
 def test_the_papers_size():
     benchmark = load_benchmark("reality-check", ["model.trunk.weights=none"])
-    plan = RealityCheck(Recipe(benchmark, DatasetFacts("mlbench/folder", 1, "c", 200, 11_788))).plan()
+    plan = RealityCheck(Recipe(benchmark, DatasetFacts("mlbench/folder", 1, "c", 200, 11_788), mlrc_splits(200))).plan()
     # "14 algorithms x 50 steps x 4 folds", then 10 reproductions of 4 folds and a test of each, the baseline's too.
     assert len(plan) == 14 * 50 * 4 + 15 * 10 * (4 + 1)
 
@@ -404,8 +405,10 @@ def worker(tmp_path, cache, monkeypatch):
     Store(tmp_path / "store").claim({}, {}, {})
     asked = []
     view = ImageStore.view
-    monkeypatch.setattr(ImageStore, "view", lambda self, classes: asked.append(set(classes)) or view(self, classes))
-    return worker, RealityCheck(Recipe(benchmark, facts)), asked
+    monkeypatch.setattr(
+        ImageStore, "view", lambda self, classes, *items: asked.append(set(classes)) or view(self, classes, *items)
+    )
+    return worker, RealityCheck(Recipe(benchmark, facts, mlrc_splits(40, 2))), asked
 
 
 def test_nothing_that_trains_or_selects_ever_sees_a_test_class(worker):

@@ -9,6 +9,9 @@ from dataclasses import dataclass
 import numpy as np
 import pytest
 import torch
+from faulty_columns import FAULTS as FAULTY_COLUMNS
+from faulty_columns import Sound as SoundColumns
+from faulty_columns import SoundClosedSet
 from pytorch_metric_learning.losses import ContrastiveLoss
 from pytorch_metric_learning.miners import BatchHardMiner
 from stripes import HashOfStrings, Stripes
@@ -649,6 +652,9 @@ class SilencesNumpy(Stripes):
         return super().load(index)
 
 
+FAULTS += [("datasets", *fault) for fault in FAULTY_COLUMNS]
+
+
 # -- metrics ---------------------------------------------------------------------------------------------------------
 
 
@@ -705,6 +711,18 @@ class LastOfEquals(Retrieval):
 class LoneQueriesAreMisses(Retrieval):
     def __call__(self, embeddings, labels):
         return brute(embeddings, labels, lone_counts=True)
+
+
+@fault("gallery", "of a gallery by its definition and by the metric")
+class SearchesTheQueries(Retrieval):
+    def search(self, queries, query_labels, gallery, gallery_labels):
+        return self(queries, query_labels)
+
+
+@fault("gallery", "other names: ['Recall@1'")
+class OtherNamesOfAGallery(Retrieval):
+    def search(self, *arrays):
+        return {"Recall@1": super().search(*arrays)["recall_at_1"]}
 
 
 @fault("sample-order", "samples in another order")
@@ -856,3 +874,8 @@ def test_every_check_has_a_fault_that_it_catches(kind):
 @pytest.mark.parametrize("kind", KINDS)
 def test_a_sound_component_raises_no_alarm(kind):
     assert [check for check in check_component(kind, SOUND[kind]) if check.status == "failed"] == []
+
+
+@pytest.mark.parametrize("dataset", [SoundColumns, SoundClosedSet])
+def test_a_sound_item_table_raises_no_alarm(dataset):
+    assert [check for check in check_component("datasets", dataset) if check.status == "failed"] == []

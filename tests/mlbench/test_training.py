@@ -25,7 +25,7 @@ PROXIES = {"name": "Proxies", "loss": {"id": "cosface", "scale": 16.0}, "samples
 def views(tiny):
     """Training and validation images of the first fold."""
     study = open_study(load_benchmark(tiny()))
-    fold = study.protocol.splits.folds[0]
+    fold = study.recipe.splits.folds[0]
     dataset = resolve("datasets", tiny()["dataset"], "dataset").build()
     store = ImageStore.build(dataset, 32)
     return store.view(fold.train), store.view(fold.val)

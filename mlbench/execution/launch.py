@@ -50,7 +50,6 @@ def launched(context: Mapping[str, Any], request: Mapping[str, Any]) -> Iterator
         request: What they train.
 
     Raises:
-        ConfigError: If there are fewer devices than ranks.
         RankDied: If one of the others ends before the block does.
     """
     if (world := ranks_of(request)) == 1:
@@ -113,9 +112,9 @@ def devices_of(device: str, ranks: int) -> list[str]:
     Raises:
         ConfigError: If there are too few.
     """
+    if ranks == 1 or device == "cpu":
+        return [device] * ranks
     first = torch.device(device)
-    if first.type == "cpu":
-        return ["cpu"] * ranks
     numbers = range(first.index or 0, (first.index or 0) + ranks)
     if first.type != "cuda" or numbers[-1] >= torch.cuda.device_count():
         raise ConfigError(

@@ -22,7 +22,7 @@ from mlbench.evaluation import Retrieval, concatenate, measure
 from mlbench.execution.environment import environment
 from mlbench.execution.failures import out_of_memory, tail_of
 from mlbench.execution.keeping import Keeping
-from mlbench.execution.launch import RankDied, launched, ranks_of
+from mlbench.execution.launch import RankDied, devices_of, launched, ranks_of
 from mlbench.registry import Resolved, culprits, provenance_of, resolve, source_of, sources_in, use_file
 from mlbench.spec import Transforms, canonical_json, digest
 from mlbench.store import Record, Store
@@ -119,7 +119,7 @@ class Worker:
         """Do the job and commit its record; an error inside the job becomes a record too.
 
         Raises:
-            ConfigError: If there is no such device here.
+            ConfigError: If there is no such device here, or too few for the ranks.
             UnknownNameError: If a component is not installed any more.
             DataError: If the dataset cannot be read or is not the one planned for.
             PluginError: If un-packaged code is no longer what it was when the plan was made.
@@ -128,7 +128,8 @@ class Worker:
             RuntimeError: If memory ran out.
             RankDied: If one of several processes of the run ended.
         """
-        _check_device(self.context.device)
+        for device in devices_of(self.context.device, ranks_of(request)):
+            _check_device(device)
         # Tests too: how a sum is split over threads shows in its last bits, and a resumed run may begin with a test.
         torch.set_num_threads(self.context.threads)
         self._check_content(request)

@@ -18,10 +18,11 @@ from mlbench.api.sampler import GroupedBatch, Indices
 from mlbench.data.batches import RankBatches
 
 T = TypeVar("T")
-#: What torch calls it, before and from 2.13 on.
-_SYNC_BUFFERS = ("broadcast_buffers", "forward_sync_buffers")[
-    "forward_sync_buffers" in signature(DistributedDataParallel).parameters
-]
+#: The one of these that this torch has: the second is new in 2.13, where the first one is deprecated.
+_NAMES = ("broadcast_buffers", "forward_sync_buffers")
+_NO_BUFFERS: dict[str, Any] = {
+    [name for name in _NAMES if name in signature(DistributedDataParallel).parameters][-1]: False
+}
 
 
 class Ranks:
@@ -104,7 +105,7 @@ class _Distributed:
     def __init__(self, model: nn.Module, ranks: Several) -> None:
         _refuse_batch_norm(model)
         # Buffers are those of frozen batch norms, or functions of nothing: they stay equal by themselves.
-        self._model = DistributedDataParallel(model, **{_SYNC_BUFFERS: False})
+        self._model = DistributedDataParallel(model, **_NO_BUFFERS)
         self._ranks = ranks
         self._checked = False
 

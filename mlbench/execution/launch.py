@@ -2,6 +2,7 @@
 
 import json
 import subprocess
+import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager, suppress
 from datetime import timedelta
@@ -126,7 +127,8 @@ def devices_of(device: str, ranks: int) -> list[str]:
 
 def _died(others: Sequence["_Rank"], error: RuntimeError) -> RankDied | None:
     """The end of other ranks, if that is what an error is about; not if they met with the same one."""
-    found = [died for other in others if (died := other.died()) is not None]
+    deadline = time.monotonic() + _ENDING
+    found = [died for other in others if (died := other.died(deadline)) is not None]
     if not found or any(f"{type(error).__name__}: {error}" in str(died) for died in found):
         return None
     return RankDied(found[0].reason, "\n".join(map(str, found)))
@@ -160,11 +162,11 @@ class _Rank:
         if line != "ready\n":
             raise self._how_it_died(line)
 
-    def died(self) -> RankDied | None:
-        """How it ended; None if it has not, or if it came to its end."""
+    def died(self, deadline: float) -> RankDied | None:
+        """How it ended; None if it has not by then, or if it came to its end."""
         assert self._process.stdout is not None
         with suppress(subprocess.TimeoutExpired):
-            if self._process.wait(_ENDING):
+            if self._process.wait(max(0.0, deadline - time.monotonic())):
                 return self._how_it_died(self._process.stdout.readline())
         return None
 

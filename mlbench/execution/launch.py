@@ -4,7 +4,7 @@ import json
 import subprocess
 import time
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import ExitStack, contextmanager, suppress
+from contextlib import ExitStack, closing, contextmanager, suppress
 from datetime import timedelta
 from typing import Any
 
@@ -59,9 +59,7 @@ def launched(context: Mapping[str, Any], request: Mapping[str, Any]) -> Iterator
     devices = devices_of(context["device"], world)
     store = meeting(world)
     with ExitStack() as ending:
-        others = [_Rank(rank, world) for rank in range(1, world)]
-        for other in others:
-            ending.callback(other.end)
+        others = [ending.enter_context(closing(_Rank(rank, world))) for rank in range(1, world)]
         for other in others:
             told = {**context, "device": devices[other.rank]}
             place = {"rank": other.rank, "world_size": world, "port": store.port}
@@ -170,7 +168,7 @@ class _Rank:
                 return self._how_it_died(self._process.stdout.readline())
         return None
 
-    def end(self) -> None:
+    def close(self) -> None:
         """End it, however far it is."""
         assert self._process.stdin is not None and self._process.stdout is not None
         with suppress(OSError):

@@ -106,7 +106,7 @@ class _Coordinator:
             assert self.study.dataset is not None
             prepare_images(self.study.dataset, self.study.benchmark, self.watch)
             left = len(self.study.plan) - self.summary.total
-            with pool_of(self.runtime, context_of(self.study), left, self.control) as pool:
+            with pool_of(self.study.benchmark, context_of(self.study), left, self.control) as pool:
                 self._work(pool)
         self.summary.left = [job.key for job in self.study.plan.jobs if job.key not in self.outcomes]
         if not self.summary.left:
@@ -270,7 +270,7 @@ def context_of(study: Study) -> Context:
         used_files(),
         as_table(benchmark.model.trunk),
         skipped=study.recipe.dataset.skipped,
-        loaders=loaders_of(runtime, benchmark.training.threads),
+        loaders=loaders_of(runtime, benchmark.training),
         checkpoint_every=runtime.checkpoint_every,
         timeout=runtime.timeout,
     )

@@ -11,7 +11,7 @@ from mlbench.execution.cores import available_cores
 from mlbench.execution.local import LocalProcesses
 from mlbench.execution.pool import InProcess, Pool
 from mlbench.execution.worker import Context
-from mlbench.spec import Runtime
+from mlbench.spec import Benchmark, Runtime, Training
 
 #: Executors that need more than mlbench itself: the module, and the extra that brings it.
 _EXTRAS = {"ray": ("ray", "ray"), "slurm": ("submitit", "slurm")}
@@ -20,48 +20,51 @@ _QUEUED = 64
 
 
 @contextmanager
-def pool_of(runtime: Runtime, context: Context, jobs: int, control: Control) -> Iterator[Pool]:
+def pool_of(benchmark: Benchmark, context: Context, jobs: int, control: Control) -> Iterator[Pool]:
     """The executor, until the block ends.
 
     Args:
-        runtime: Says which.
+        benchmark: Says which.
         context: What workers are told.
         jobs: How many jobs are left; more workers make no sense.
         control: Is asked by jobs in this process.
 
     Raises:
-        ConfigError: If it needs a package that is not installed.
+        ConfigError: If it needs a package that is not installed, or cannot do what is asked of it.
     """
-    pool = _pool(runtime, context, jobs, control)
+    pool = _pool(benchmark, context, jobs, control)
     try:
         yield pool
     finally:
         pool.close()
 
 
-def _pool(runtime: Runtime, context: Context, jobs: int, control: Control) -> Pool:
+def _pool(benchmark: Benchmark, context: Context, jobs: int, control: Control) -> Pool:
+    runtime, training = benchmark.runtime, benchmark.training
     _check_extra(runtime.executor)
-    workers = workers_of(runtime, context.threads)
+    workers = workers_of(runtime, training)
     if runtime.executor == "ray":
         from mlbench.execution.ray_pool import RayPool
 
-        return RayPool(context, runtime.workers, runtime.address, runtime.slots, available_cores())
+        gpus = 0 if runtime.device == "cpu" else training.ranks / runtime.slots
+        needs = {"num_cpus": training.threads * training.ranks, "num_gpus": gpus}
+        return RayPool(context, runtime.workers, runtime.address, needs, available_cores())
     if runtime.executor == "slurm":
         from mlbench.execution.slurm_pool import SlurmPool
 
         if runtime.slurm.cluster == "slurm" and which("srun") is None:
             raise ConfigError("executor slurm: no srun here; run the command where jobs are submitted from")
-        return SlurmPool(context, workers, runtime.slurm)
+        return SlurmPool(context, workers, runtime.slurm, training.ranks)
     if not workers:
         return InProcess(context, control.stops)
     devices = runtime.devices
     return LocalProcesses(context, [devices[number % len(devices)] for number in range(min(workers, jobs))])
 
 
-def workers_of(runtime: Runtime, threads: int) -> int:
+def workers_of(runtime: Runtime, training: Training) -> int:
     """How many jobs run at once; 0 for one in this process.
 
-    >>> workers_of(Runtime(device="cuda:0,cuda:1", slots=3), threads=1)
+    >>> workers_of(Runtime(device="cuda:0,cuda:1", slots=3), Training())
     6
     """
     if runtime.in_process:
@@ -70,10 +73,12 @@ def workers_of(runtime: Runtime, threads: int) -> int:
         return runtime.workers
     if runtime.executor == "slurm" and runtime.slurm.cluster == "slurm":
         return _QUEUED
-    return max(1, available_cores() // threads) if runtime.device == "cpu" else len(runtime.devices) * runtime.slots
+    if runtime.device == "cpu":
+        return max(1, available_cores() // (training.threads * training.ranks))
+    return len(runtime.devices) * runtime.slots
 
 
-def loaders_of(runtime: Runtime, threads: int) -> int:
+def loaders_of(runtime: Runtime, training: Training) -> int:
     """Threads of each worker that make batches ahead."""
     if runtime.loaders is not None:
         return runtime.loaders
@@ -81,7 +86,7 @@ def loaders_of(runtime: Runtime, threads: int) -> int:
         return 0
     if runtime.executor in _EXTRAS:  # how many cores are there is for the engine to know
         return 1
-    return max(1, available_cores() // max(1, workers_of(runtime, threads)) - 1)
+    return max(1, available_cores() // (max(1, workers_of(runtime, training)) * training.ranks) - 1)
 
 
 def _check_extra(executor: str) -> None:

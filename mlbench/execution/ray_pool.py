@@ -41,15 +41,16 @@ class RayPool:
         context: What workers are told.
         workers: How many jobs at once; None for as many as the cluster has room for.
         address: Of the cluster; None starts Ray on this machine, for as long as this lasts.
-        slots: How many jobs share a GPU.
+        needs: ``num_cpus`` and ``num_gpus`` of a job.
         cores: Of this machine.
     """
 
-    def __init__(self, context: Context, workers: int | None, address: str | None, slots: int, cores: int) -> None:
+    def __init__(
+        self, context: Context, workers: int | None, address: str | None, needs: Mapping[str, float], cores: int
+    ) -> None:
         self._context, self._workers = context, workers
-        needs = {"num_cpus": context.threads, "num_gpus": 0 if context.device == "cpu" else 1 / slots}
-        cpus = max(cores, (workers or 0) * context.threads)
-        self._first = {"address": address, "cpus": cpus, "needs": needs}
+        cpus = max(cores, (workers or 0) * int(needs["num_cpus"]))
+        self._first = {"address": address, "cpus": cpus, "needs": dict(needs)}
         self._room = 0
         self._running: set[str] = set()
         self._heard: queue.SimpleQueue[tuple[_Driver, Message]] = queue.SimpleQueue()

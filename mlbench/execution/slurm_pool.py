@@ -46,15 +46,16 @@ class SlurmPool:
         workers: How many are at most in the queue or running; with submitit's local stand-in, which starts all at
             once, how many run.
         slurm: What to ask SLURM for.
+        ranks: Processes of a run, each with its GPU.
     """
 
-    def __init__(self, context: Context, workers: int, slurm: Slurm) -> None:
+    def __init__(self, context: Context, workers: int, slurm: Slurm, ranks: int = 1) -> None:
         self._context, self._workers, self._slurm = context, workers, slurm
         self._store = Store(Path(context.store).absolute())
         self._folder = self._store.path / "slurm"
         made(self._folder)
         self._executor = AutoExecutor(self._folder, cluster=slurm.cluster, slurm_max_num_timeout=_REQUEUES)
-        self._executor.update_parameters(**_parameters(context, workers, slurm))
+        self._executor.update_parameters(**_parameters(context, workers, slurm, ranks))
         self._new: list[tuple[str, Mapping[str, Any]]] = []
         self._sent: dict[str, _Sent] = {}
 
@@ -107,14 +108,14 @@ class SlurmPool:
         self._new.clear()
 
 
-def _parameters(context: Context, workers: int, slurm: Slurm) -> dict[str, Any]:
+def _parameters(context: Context, workers: int, slurm: Slurm, ranks: int) -> dict[str, Any]:
     """In submitit's words."""
     wanted = {name: getattr(slurm, name) for name in ("partition", "gres", "mem", "account", "qos", "constraint")}
-    gpus = 1 if context.device != "cpu" and slurm.gres is None else None
+    gpus = ranks if context.device != "cpu" and slurm.gres is None else None
     return {
         "name": "mlbench",
         "timeout_min": slurm.time,
-        "cpus_per_task": context.threads,
+        "cpus_per_task": context.threads * ranks,
         **({"gpus_per_node": gpus} if gpus else {}),
         "slurm_array_parallelism": workers,
         "slurm_additional_parameters": {"requeue": True, **slurm.options},

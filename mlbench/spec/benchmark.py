@@ -83,6 +83,12 @@ class Benchmark(Table):
         return value
 
     @model_validator(mode="after")
+    def _ranks_have_gpus_of_their_own(self) -> "Benchmark":
+        if self.training.ranks > 1 and (len(self.runtime.devices) > 1 or self.runtime.slots > 1):
+            raise ValueError("runtime.device: a run of several ranks takes the GPUs from one device on; name that one")
+        return self
+
+    @model_validator(mode="after")
     def _distinct_method_names(self) -> "Benchmark":
         names = [method.name for method in self.methods]
         twice = sorted({name for name in names if names.count(name) > 1})

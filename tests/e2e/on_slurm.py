@@ -1,4 +1,4 @@
-"""Really through submitit's stand-in for SLURM: the bytes of a run here, and runs whose time is up. `make test-cluster`."""
+"""Really through submitit's stand-in for SLURM: the bytes of runs here, and a run whose time is up."""
 
 import os
 import signal

@@ -10,13 +10,15 @@ from mlbench.api import ConfigError
 from mlbench.execution import executors, local
 from mlbench.execution.control import Control
 from mlbench.execution.worker import Context
-from mlbench.spec import Runtime, load_benchmark
+from mlbench.spec import load_benchmark
+
+DEVICES = "runtime.device=cuda:0,cuda:1"
 
 
 class Process:
     """A worker process that only listens."""
 
-    started: list["Process"] = []
+    started = ()
 
     def __init__(self, command, **_):
         self.stdin, self.stdout, self.pid, self.told = self, io.StringIO(), 0, []
@@ -50,10 +52,9 @@ def started(monkeypatch):
     return Process.started
 
 
-def test_runs_spread_over_gpus_before_they_share_one(started, tmp_path):
-    runtime = Runtime(device="cuda:0,cuda:1", slots=2)
-    context = Context(str(tmp_path), {}, runtime.devices[0])
-    with executors.pool_of(runtime, context, 100, Control()) as pool:
+def test_runs_spread_over_gpus_before_they_share_one(started, tiny, tmp_path):
+    benchmark = load_benchmark(tiny("Untrained"), [DEVICES, "runtime.slots=2", "runtime.workers=4"])
+    with executors.pool_of(benchmark, Context(str(tmp_path), {}, "cuda:0"), 100, Control()) as pool:
         assert pool.idle == 4
         for number in range(4):
             pool.submit(f"job {number}", {})
@@ -65,9 +66,9 @@ def test_runs_spread_over_gpus_before_they_share_one(started, tmp_path):
     assert Counter(process.device for process in started if not process.jobs) == {"cuda:0": 2, "cuda:1": 2}
 
 
-def test_fewer_runs_than_slots_start_no_more_processes(started, tmp_path):
-    runtime = Runtime(device="cuda:0,cuda:1", slots=8)
-    with executors.pool_of(runtime, Context(str(tmp_path), {}, "cuda:0"), 3, Control()) as pool:
+def test_fewer_runs_than_slots_start_no_more_processes(started, tiny, tmp_path):
+    benchmark = load_benchmark(tiny("Untrained"), [DEVICES, "runtime.slots=8", "runtime.workers=16"])
+    with executors.pool_of(benchmark, Context(str(tmp_path), {}, "cuda:0"), 3, Control()) as pool:
         assert pool.idle == len(started) == 3
 
 

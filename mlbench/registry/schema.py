@@ -6,11 +6,11 @@ import inspect
 import json
 import textwrap
 import typing
-from collections.abc import Mapping
+from collections.abc import Hashable, Mapping
 from dataclasses import dataclass
 from functools import cache, lru_cache
 from types import NoneType
-from typing import Any
+from typing import Any, cast
 
 from pydantic import ConfigDict, PydanticUndefinedAnnotation, TypeAdapter, ValidationError
 from pydantic.errors import PydanticSchemaGenerationError
@@ -51,13 +51,17 @@ class Parameter:
         return all(isinstance(option, str) or option in (bool, int, float, str, NoneType) for option in options)
 
 
-@lru_cache(maxsize=1024)
 def parameters(component: type[Any]) -> Mapping[str, Parameter]:
     """The arguments a component accepts, by name.
 
     Follows ``**kwargs`` up the class hierarchy, as pytorch-metric-learning's losses hand theirs to their bases. What a
     class itself hands to its base (``super().__init__(mat_based_loss=True, **kwargs)``) cannot be given again.
     """
+    return _parameters(cast(Hashable, component))
+
+
+@lru_cache(maxsize=1024)
+def _parameters(component: Any) -> Mapping[str, Parameter]:
     found: dict[str, Parameter] = {}
     taken: set[str] = set()
     for cls in inspect.getmro(component):

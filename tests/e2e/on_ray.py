@@ -104,7 +104,8 @@ def test_a_killed_worker_loses_nothing(tiny, tmp_path, undisturbed):
 
 def test_a_killed_head_loses_nothing_and_the_same_call_goes_on(tiny, tmp_path, undisturbed, monkeypatch):
     monkeypatch.setattr(ray_pool, "_PATIENCE", 5.0)
-    monkeypatch.setenv("RAY_AUTH_TOKEN", uuid.uuid4().hex * 2)  # one for both, however they start
+    monkeypatch.setenv("RAY_AUTH_MODE", "token")
+    monkeypatch.setenv("RAY_AUTH_TOKEN", uuid.uuid4().hex * 2)
     store, address = tmp_path / "store", "127.0.0.1:26379"
     runtime = {"executor": "ray", "address": address, "workers": 2}
     folder = f"/tmp/ray-{os.getpid()}"  # a path of sockets must be short

@@ -136,7 +136,7 @@ class _Coordinator:
                 self.study.store.forget(record)
 
     def _finished(self, job: Job, record: Record, kept: list[str]) -> None:
-        self.outcomes[job.key] = Outcome(record.run, record.score)
+        self.outcomes[job.key] = Outcome(record.run, record.score, record.curve)
         if record.outcome == "completed":
             kept.append(job.key)
             self.watch.finished(

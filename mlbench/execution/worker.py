@@ -113,6 +113,7 @@ class Worker:
         if request["job"]["role"] == "reproduction":
             files[_MODEL] = save({name: tensor.contiguous() for name, tensor in done.state.items()})
         results = {"best": done.best, "curve": done.curve, "images": done.images}
+        results |= {"stopped_early": True} if done.stopped_early else {}
         speed = done.images / done.training_seconds if done.training_seconds else 0.0
         return results, {"training_seconds": done.training_seconds, "images_per_second": speed}
 

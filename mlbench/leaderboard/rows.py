@@ -81,7 +81,7 @@ def _row(name: str, records: list[Record], method: dict[str, Any]) -> Row:
     failures: Counter[str] = Counter(record.outcome for record in records if record.outcome != "completed")
     row = Row(name, runs=len(records), failures=dict(failures))
     trials = [record for record in records if record.role == "trial"]
-    scores = _scores(trials)
+    scores = scores_of(trials)
     row.trials = len(scores)
     row.best_trial = max(scores.values(), default=None)
     searched = sorted(method.get("search", {}))
@@ -89,7 +89,7 @@ def _row(name: str, records: list[Record], method: dict[str, Any]) -> Row:
     row.hyperparameters = _values(min(best, key=lambda record: record.number), searched) if best else {}
     # Where runs were done again, another trial may have become the best: only its reproductions count.
     reproductions = [r for r in records if r.role == "reproduction" and _values(r, searched) == row.hyperparameters]
-    row.validation = list(_scores(reproductions).values())
+    row.validation = list(scores_of(reproductions).values())
     models = {record.run for record in reproductions}
     tests = [record for record in done if record.role == "test" and models.issuperset(record.request["models"])]
     row.separated = [_mean_of(record.results["separated"]) for record in tests]
@@ -102,7 +102,7 @@ def _row(name: str, records: list[Record], method: dict[str, Any]) -> Row:
     return row
 
 
-def _scores(records: Iterable[Record]) -> dict[int, float]:
+def scores_of(records: Iterable[Record]) -> dict[int, float]:
     """Mean over the folds of the best validation MAP@R, by number; a failed training counts 0.
 
     Added up fold by fold, as the protocol does: of two trials that are equal but for rounding, it must be the same that

@@ -5,6 +5,8 @@ from dataclasses import dataclass
 from typing import Any, ClassVar, Literal
 from typing import Protocol as TypingProtocol
 
+from mlbench.search import Curve
+
 Role = Literal["trial", "reproduction", "test"]
 
 
@@ -54,10 +56,17 @@ class Plan:
 
 @dataclass(frozen=True)
 class Outcome:
-    """What later jobs may know of a finished one: the run's id and its validation score, None if it failed."""
+    """What later jobs may know of a finished one.
+
+    Attributes:
+        run: The run's id.
+        score: Its validation score, None if it failed.
+        curve: All its validations, None if it failed or has none.
+    """
 
     run: str
     score: float | None
+    curve: Curve | None = None
 
 
 class Protocol(TypingProtocol):

@@ -14,9 +14,9 @@ from mlbench.api.info import ComponentInfo
 from mlbench.api.space import Value
 from mlbench.data.samplers import MPerClass
 from mlbench.data.splits import ClassSplits, mlrc_splits
-from mlbench.protocols.job import Job, Outcome, Plan, Role
+from mlbench.protocols.job import Job, Outcome, Plan, Role, job_key
 from mlbench.protocols.recipe import Recipe, check_method, resolve_method, space_of, with_parameters
-from mlbench.search import Trial, propose
+from mlbench.search import Trial, propose, thresholds
 from mlbench.search.propose import seed_of
 from mlbench.spec import Method, Training, digest, identity_of
 
@@ -133,7 +133,19 @@ class RealityCheck:
             **({"sampler": sampler} if sampler else {"samples_per_class": method.samples_per_class}),
             # The same for every method: reproduction 3 of one method and of another start from the same weights.
             "seed": seed_of(str(benchmark.seed), int(job.role == "reproduction"), job.number, job.fold or 0),
+            **self._stopping(job, outcomes),
         }
+
+    def _stopping(self, job: Job, outcomes: Mapping[str, Outcome]) -> dict[str, Any]:
+        """Below what the training stops itself: nothing where no earlier one was known, as without early stopping."""
+        stopping = self.recipe.benchmark.search.stopping
+        if stopping is None or job.role != "trial":
+            return {}
+        first = job.number - job.number % self.recipe.benchmark.search.generation
+        earlier = [outcomes[job_key(job.method, "trial", number, job.fold)].curve for number in range(first)]
+        known = [curve for curve in earlier if curve]
+        below = [[epoch, score] for epoch, score in thresholds(stopping.epochs, stopping.factor, known)]
+        return {"stop_below": below} if below else {}
 
     def _trial_values(self, name: str, number: int, outcomes: Mapping[str, Outcome]) -> dict[str, Value]:
         search = self.recipe.benchmark.search

@@ -20,16 +20,35 @@ class Model(Table):
     freeze_batchnorm: bool = result(True)
 
 
+class Stopping(Table):
+    """Early stopping of hopeless trials: at each of ``epochs``, one training in ``factor`` goes on.
+
+    Each is compared with the same fold's trainings of earlier generations. ``factor = 2`` at every validation is the
+    median rule; epochs that grow by ``factor`` are successive halving.
+    """
+
+    epochs: Annotated[tuple[int, ...], Field(strict=False, min_length=1)] = result()
+    factor: int = result(3, ge=2)
+
+    @field_validator("epochs")
+    @classmethod
+    def _epochs_grow(cls, value: tuple[int, ...]) -> tuple[int, ...]:
+        if sorted(set(value)) != list(value):
+            raise ValueError(f"must grow, got {list(value)}")
+        return value
+
+
 class Search(Table):
     """Hyperparameter search: the same number of trials for every method that has something to search.
 
     Trials are asked for in generations of ``generation`` trials; the next generation sees the results of all earlier
-    ones.
+    ones. With ``stopping``, so do the trainings that it stops.
     """
 
     trials: int = result(50, ge=1)
     sampler: Literal["sobol", "tpe", "gp"] = result("gp")
     generation: int = result(1, ge=1)
+    stopping: Stopping | None = added(None)
 
 
 class Evaluation(Table):
@@ -75,6 +94,17 @@ class Benchmark(Table):
         for text in value:
             parse_requirement(text)
         return value
+
+    @model_validator(mode="after")
+    def _stopping_at_validations(self) -> "Benchmark":
+        every, last = self.training.evaluate_every, self.training.max_epochs
+        for epoch in self.search.stopping.epochs if self.search.stopping else ():
+            if epoch % every or not 0 < epoch < last:
+                raise ValueError(
+                    f"search.stopping.epochs: nothing can be decided at epoch {epoch}; allowed are multiples of "
+                    f"training.evaluate_every ({every}) below training.max_epochs ({last})"
+                )
+        return self
 
     @model_validator(mode="after")
     def _distinct_method_names(self) -> "Benchmark":

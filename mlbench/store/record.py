@@ -7,6 +7,7 @@ from typing import Any, Literal
 from pydantic import BaseModel, ConfigDict
 
 from mlbench.api.errors import StoreError
+from mlbench.search import Curve
 from mlbench.spec import canonical_json, digest
 
 #: Version of the stored format.
@@ -71,6 +72,14 @@ class Record(BaseModel):
         if self.outcome != "completed":
             return None
         return float(self.results["best"]["map_at_r"]) if "best" in self.results else 1.0
+
+    @property
+    def curve(self) -> Curve | None:
+        """The validations of a training; None of a test, and unless the run completed."""
+        if "curve" not in self.results:
+            return None
+        points = tuple((int(entry["epoch"]), float(entry["map_at_r"])) for entry in self.results["curve"])
+        return Curve(points, stopped=self.results.get("stopped_early", False))
 
     def to_json(self) -> str:
         """Canonical JSON, one line."""

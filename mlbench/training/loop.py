@@ -4,6 +4,7 @@ It is given a training view and a validation view, and nothing through which tes
 """
 
 import copy
+import math
 import time
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
@@ -35,6 +36,7 @@ class Trained:
         curve: One entry for every validation.
         images: Images seen in training.
         training_seconds: Seconds in the batches, without validation.
+        stopped_early: Whether it stopped for being below `Setup.stop_below`.
     """
 
     state: dict[str, Tensor]
@@ -42,11 +44,15 @@ class Trained:
     curve: list[dict[str, float]] = field(default_factory=list)
     images: int = 0
     training_seconds: float = 0.0
+    stopped_early: bool = False
 
 
 @dataclass
 class Setup:
-    """The parts of one training, built."""
+    """The parts of one training, built.
+
+    ``stop_below`` has the scores that the best validation so far must have reached by some epochs.
+    """
 
     model: EmbeddingModel
     loss: nn.Module | None
@@ -59,12 +65,13 @@ class Setup:
     metrics: Retrieval
     device: str
     seed: int
+    stop_below: Mapping[int, float] = field(default_factory=dict)
 
 
 def train(
     setup: Setup, train_view: ImageView, val_view: ImageView, tell: Callable[[Mapping[str, Any]], None]
 ) -> Trained:
-    """Train until validation MAP@R has not risen for the patience, or to the last epoch.
+    """Train until validation MAP@R has not risen for the patience or is hopelessly low, or to the last epoch.
 
     Without a loss there is nothing to train: the model is validated as it is, at epoch 0.
 
@@ -96,6 +103,9 @@ def train(
         if not done.best or entry["map_at_r"] > done.best["map_at_r"]:
             done.best, done.state = entry, _copy_state(setup.model)
         elif epoch - done.best["epoch"] > setup.training.patience:
+            break
+        if done.best["map_at_r"] < setup.stop_below.get(epoch, -math.inf):
+            done.stopped_early = True
             break
     done.images = steps.images
     return done

@@ -47,6 +47,7 @@ def setup_of(request: Mapping[str, Any], train_view: ImageView, device: str) -> 
         metrics=Retrieval(tuple(request["evaluation"]["recall_at"])),
         device=device,
         seed=seed,
+        stop_below={int(epoch): float(score) for epoch, score in request.get("stop_below", [])},
     )
 
 

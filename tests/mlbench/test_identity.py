@@ -88,6 +88,8 @@ CHANGES = {
     "search.trials": 49,
     "search.sampler": "tpe",
     "search.generation": 2,
+    "search.stopping.epochs": [2, 4],
+    "search.stopping.factor": 2,
     "evaluation.recall_at": [1],
     "evaluation.metrics": ["retrieval"],
     "methods.loss": {"id": "contrastive", "neg_margin": 0.6},
@@ -117,6 +119,8 @@ OF_THE_STUDY = {
     "search.trials",
     "search.sampler",
     "search.generation",
+    "search.stopping.epochs",
+    "search.stopping.factor",
     "evaluation.metrics",
 }
 
@@ -155,6 +159,8 @@ def changed(path, value):
         place = place["methods"][0] if parent == "methods" else place.setdefault(parent, {})
     if path == "methods.sampler":  # it composes the batches instead
         del place["samples_per_class"]
+    if path == "search.stopping.factor":  # of no use without epochs
+        place["epochs"] = [2]
     place[last] = value
     return load_benchmark(source)
 

@@ -47,7 +47,7 @@ def _lines(method: str, trials: list[Record]) -> list[dict[str, Any]]:
 def search_markdown(store: Store, frame: pd.DataFrame) -> str:
     """When every method's search had found most of what it found in the end, as Markdown."""
     rows = [_summary(str(method), of_method) for method, of_method in frame.groupby("method", sort=True)]
-    note = "After how many trials, and after which share of the search's images, the best so far was near the final one."
+    note = "Trials after which the best so far was near the final one, and their share of all images seen in training."
     return f"# {store.header['name']}: search\n\n{note}\n\n{table(rows)}\n"
 
 

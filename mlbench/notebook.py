@@ -65,7 +65,7 @@ def run(
     for file in plugins:
         use_file(file)
     refuse_broken()
-    study = open_study(load_benchmark(benchmark, overrides), store)
+    study = open_study(load_benchmark(benchmark, overrides), store, watch)
     events = Events(study.store.path / "events.jsonl", watch or Watch())
     summary = run_plan(study, events, retry_failed=retry_failed)
     write_leaderboard(study.store, study.store.path)

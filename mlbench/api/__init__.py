@@ -27,16 +27,24 @@ if TYPE_CHECKING:
     from mlbench.api.hashing import digest as digest
     from mlbench.api.info import API_VERSIONS as API_VERSIONS
     from mlbench.api.info import ComponentInfo as ComponentInfo
+    from mlbench.api.metric import GalleryMetric as GalleryMetric
     from mlbench.api.metric import Metric as Metric
     from mlbench.api.sampler import GroupedBatch as GroupedBatch
     from mlbench.api.sampler import RefreshedSampler as RefreshedSampler
+    from mlbench.api.sampler import ResumableBatches as ResumableBatches
     from mlbench.api.sampler import Sampler as Sampler
     from mlbench.api.space import Categorical as Categorical
     from mlbench.api.space import Dimension as Dimension
     from mlbench.api.space import Float as Float
     from mlbench.api.space import Int as Int
     from mlbench.api.space import Space as Space
+    from mlbench.api.splits import ClassSplits as ClassSplits
+    from mlbench.api.splits import Fold as Fold
+    from mlbench.api.splits import ItemSplits as ItemSplits
+    from mlbench.api.splits import Part as Part
+    from mlbench.api.splits import SplitScheme as SplitScheme
     from mlbench.api.table import table_dataset as table_dataset
+    from mlbench.api.trunk import StartsFromWeights as StartsFromWeights
     from mlbench.api.trunk import Trunk as Trunk
 
 # Importing this package must stay cheap: `mlbench --help` and `mlbench ls` pass through it.
@@ -58,10 +66,11 @@ __getattr__, __dir__ = lazy_exports(
         ),
         "hashing": ("digest",),
         "info": ("API_VERSIONS", "ComponentInfo"),
-        "metric": ("Metric",),
-        "sampler": ("GroupedBatch", "RefreshedSampler", "Sampler"),
+        "metric": ("GalleryMetric", "Metric"),
+        "sampler": ("GroupedBatch", "RefreshedSampler", "ResumableBatches", "Sampler"),
         "space": ("Categorical", "Dimension", "Float", "Int", "Space"),
+        "splits": ("ClassSplits", "Fold", "ItemSplits", "Part", "SplitScheme"),
         "table": ("table_dataset",),
-        "trunk": ("Trunk",),
+        "trunk": ("StartsFromWeights", "Trunk"),
     },
 )

@@ -1,8 +1,9 @@
 """The contract of a dataset: an item table and a loader for one item."""
 
 from abc import ABC, abstractmethod
-from collections.abc import Sized
+from collections.abc import Callable, Sized
 from dataclasses import dataclass
+from pathlib import Path
 from typing import ClassVar
 
 import numpy as np
@@ -10,6 +11,9 @@ import numpy.typing as npt
 
 from mlbench.api.errors import DataError
 from mlbench.api.info import ComponentInfo
+
+#: What may stand in a column.
+_WORDS = {"splits": ("train", "val", "test"), "roles": ("query", "gallery")}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -57,8 +61,9 @@ class ItemTable:
                 f"item table: labels must be 0..{len(self.class_names) - 1} with every class present, "
                 f"got {len(present)} distinct labels for {len(self.class_names)} classes"
             )
-        if stray := set(self.roles or ()) - {"query", "gallery", ""}:
-            raise DataError(f"item table: roles are query, gallery or empty, got {min(stray)!r}")
+        for name, known in _WORDS.items():
+            if stray := set(getattr(self, name) or ()) - {*known, ""}:
+                raise DataError(f"item table: {name} are {', '.join(known)} or empty, got {min(stray)!r}")
         if self.superclasses is not None and np.any(
             (self.superclasses < 0) | (self.superclasses >= len(self.superclass_names))
         ):
@@ -84,7 +89,8 @@ class Archive:
 
     Attributes:
         name: File name under which it is kept, and by which a file that the user already has is recognised.
-        url: Where the owner offers it; empty where a person must ask for it.
+        url: Where the owner offers it: ``https://...``, ``npm:NAME@VERSION`` for the npm client or ``deb:NAME`` for
+            apt-get; empty where a person must ask for it.
         checksum: ``"md5:..."`` or ``"sha256:..."`` of the whole file; empty where the owner's file has none that is
             known, which `prepare` then says.
     """
@@ -129,6 +135,11 @@ class Dataset(ABC):
         """The item table."""
 
     @property
+    def closed_set(self) -> bool:
+        """Whether the owner's split is one for classification, with the same classes in train and test."""
+        return False
+
+    @property
     def vector_size(self) -> int | None:
         """Length D of the items if they are vectors; None if they are images."""
         return None
@@ -145,3 +156,20 @@ class Dataset(ABC):
     @abstractmethod
     def content_hash(self) -> str:
         """SHA-256 (hex) over everything that can change what ``items`` and ``load`` give; see `mlbench.api.digest`."""
+
+    @classmethod
+    def build_prepared(cls, files: Path, target: Path, progress: Callable[[int, int], None]) -> None:
+        """Make the prepared folder from the archives; override it where unpacking them is not enough.
+
+        By default `mlbench datasets prepare` unpacks every archive into the folder.
+
+        Args:
+            files: A folder that holds the dataset's `archives` under their names, their checksums verified. Read-only.
+            target: An empty folder to fill. It becomes the prepared folder only when this returns; the constructor's
+                ``path`` is then this folder.
+            progress: To be called with what is done and what there is to do, in any unit.
+
+        Raises:
+            DataError: If the archives do not hold what they should, or something needed is not installed.
+        """
+        raise NotImplementedError

@@ -15,6 +15,7 @@ API_VERSIONS: Mapping[str, int] = {
     "regularizers": 1,
     "samplers": 1,
     "datasets": 1,
+    "splits": 1,
     "models": 1,
     "metrics": 1,
     "protocols": 1,
@@ -35,7 +36,8 @@ class ComponentInfo:
         space: Search space of its constructor's arguments.
         needs: What must be there for it to run. A loss may need ``"second_view"`` (another augmentation of every sample
             arrives as ``ref_emb``) and ``"groups"`` (the sampler's groups arrive as ``groups``, ``[N]`` int64; the
-            labels do where the sampler knows no groups). A model may need ``"vectors"`` (items that are no images).
+            labels do where the sampler knows no groups). A model may need ``"vectors"`` (items that are no images). A
+            sampler may need ``"superclasses"`` (that of every item arrives as ``superclasses``, ``[N]`` int64).
         reference: ``"package.module:Class"`` of a component in plain torch that gives the same results, where this one
             is backed by a kernel. The conformance kit compares the two, built with the same arguments.
         example: Arguments for the conformance kit, where the constructor needs some.

@@ -1,6 +1,6 @@
 """The contract of a metric."""
 
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, Protocol, runtime_checkable
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -19,5 +19,23 @@ class Metric(Protocol):
         Args:
             embeddings: Of all test items. ``[N, D]`` float32
             labels: Their classes. ``[N]`` int64
+        """
+        ...
+
+
+@runtime_checkable
+class GalleryMetric(Metric, Protocol):
+    """A metric that can also be reported of a test in which queries search a gallery."""
+
+    def search(
+        self, queries: "Tensor", query_labels: "Tensor", gallery: "Tensor", gallery_labels: "Tensor"
+    ) -> dict[str, float]:
+        """The same values, by the same names; no item is on both sides.
+
+        Args:
+            queries: ``[N, D]`` float32
+            query_labels: Their classes. ``[N]`` int64
+            gallery: Among these the queries search. ``[M, D]`` float32
+            gallery_labels: Their classes. ``[M]`` int64
         """
         ...

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Protocol, TypeAlias, runtime_checkable
+from typing import Any, Protocol, TypeAlias, runtime_checkable
 
 import numpy as np
 import numpy.typing as npt
@@ -33,7 +33,9 @@ class GroupedBatch:
 class Sampler(Protocol):
     """A component of the group ``mlbench.samplers``.
 
-    A constructor argument named ``batch_size`` is filled in by the harness from the benchmark's ``training`` table.
+    A constructor argument named ``batch_size`` is filled in by the harness from the benchmark's ``training`` table. The
+    stream may be one of `ResumableBatches`. Where ``info`` says ``needs={"superclasses"}``, ``batches`` is also given
+    ``superclasses``, by name: the superclass of every training item, ``[N]`` int64.
     """
 
     def batches(self, labels: npt.ArrayLike, seed: int) -> Iterator[Indices | GroupedBatch]:
@@ -47,6 +49,31 @@ class Sampler(Protocol):
 
         Raises:
             ConfigError: At once, if these classes cannot fill a batch. Plans are checked with one item for each class.
+        """
+        ...
+
+
+@runtime_checkable
+class ResumableBatches(Protocol):
+    """A stream of batches that can be saved between two batches.
+
+    A stream that is not one is continued by drawing again all that was drawn before, which takes longer the further it
+    was, and cannot be done where the sampler follows the model.
+    """
+
+    def __next__(self) -> Indices | GroupedBatch:
+        """The next batch."""
+        ...
+
+    def state_dict(self) -> dict[str, Any]:
+        """Where the stream is: small, with a JSON form, and not changed by later draws."""
+        ...
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        """Continue where ``state`` was taken.
+
+        Args:
+            state: From ``state_dict``, or its JSON form read back, of a stream with the same arguments.
         """
         ...
 

@@ -2,7 +2,7 @@
 
 import inspect
 import typing
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from functools import cached_property
 from typing import Any
 
@@ -91,4 +91,12 @@ def _content(dataset: Dataset) -> str:
     table = dataset.items
     images = (dataset.load(index) for index in range(len(table)))
     texts = (repr(part) for part in (table.ids, table.class_names, table.views))
-    return digest(part for group in (texts, [table.labels], images) for part in group)
+    return digest(part for group in (texts, [table.labels], images, _named(table)) for part in group)
+
+
+def _named(table: ItemTable) -> Iterator[str | npt.NDArray[np.int64]]:
+    """The columns that a table need not have, each after its name: one without them hashes as it did before."""
+    for name in ("splits", "roles", "superclasses", "superclass_names", "boxes"):
+        column = getattr(table, name)
+        if column is not None and len(column):
+            yield from (name, column if isinstance(column, np.ndarray) else repr(column))

@@ -12,7 +12,7 @@ from typing import Annotated
 import typer
 
 from mlbench.api.errors import MlbenchError
-from mlbench.cli import check, doctor, evaluate, init_plugin, leaderboard, ls, plan, run, show, status
+from mlbench.cli import check, datasets, doctor, evaluate, init_plugin, leaderboard, ls, plan, run, show, status
 
 OK, USAGE, SOME_FAILED, INTERRUPTED = 0, 1, 2, 75
 
@@ -40,6 +40,7 @@ def _options(
 
 for verb in (run, plan, status, leaderboard, evaluate, ls, show, check, init_plugin, doctor):
     app.command(verb.__name__.rpartition(".")[2].replace("_", "-"))(verb.command)
+app.add_typer(datasets.app, name="datasets")
 
 
 def main() -> None:

@@ -33,7 +33,7 @@ def _finding(state: str, what: str, detail: str) -> dict[str, str]:
 def _environment() -> Iterator[dict[str, str]]:
     import torch
 
-    from mlbench.execution.coordinator import available_cores
+    from mlbench.execution.cores import available_cores
     from mlbench.execution.environment import environment
 
     for name, version in environment().items():

@@ -1,8 +1,17 @@
 """``mlbench plan``."""
 
 import json
+from dataclasses import asdict
+from typing import TYPE_CHECKING, Annotated
+
+import typer
 
 from mlbench.cli.options import AsJson, BenchmarkName, Overrides, PluginFiles, StoreFolder
+
+if TYPE_CHECKING:
+    from mlbench.execution import Estimate, Study
+
+_ROLES = ("trial", "reproduction", "test")
 
 
 def command(
@@ -10,35 +19,80 @@ def command(
     set_: Overrides = None,
     store: StoreFolder = None,
     plugin: PluginFiles = None,
+    estimate: Annotated[
+        bool, typer.Option("--estimate", help="Time a few steps of every method here and say what the plan would cost.")
+    ] = False,
     as_json: AsJson = False,
 ) -> None:
     """Show what a benchmark would run; nothing is run or written."""
-    show_plan(benchmark, set_ or [], store, as_json)
+    show_plan(benchmark, set_ or [], store, as_json, estimate)
 
 
-def show_plan(benchmark: str, overrides: list[str], store: str | None, as_json: bool) -> None:
-    """Print the plan as a table, or every job as JSON."""
-    from tabulate import tabulate
+def show_plan(benchmark: str, overrides: list[str], store: str | None, as_json: bool, estimate: bool = False) -> None:
+    """Print the plan as a table, or every job as JSON.
 
-    from mlbench.execution import open_study
+    Raises:
+        DataError: After the plan, if the dataset is not at hand but known well enough to plan for it.
+    """
+    from mlbench.api.errors import DataError
+    from mlbench.execution import estimates, open_study, without_data
     from mlbench.spec import load_benchmark
 
-    study = open_study(load_benchmark(benchmark, overrides), store)
-    if as_json:
+    tables = load_benchmark(benchmark, overrides)
+    missing: DataError | None = None
+    try:
+        study = open_study(tables, store)
+    except DataError as error:
+        expected, missing = without_data(tables), error
+        if expected is None:
+            raise
+        study = expected
+    costs = list(estimates(study)) if estimate and not missing else []
+    if as_json and not missing:
         jobs = [{"key": job.key, "after": list(job.after)} for job in study.plan.jobs]
-        print(json.dumps({"name": study.benchmark.name, "store": str(study.store.path), "jobs": jobs}, indent=1))
-        return
+        found = {"name": study.benchmark.name, "store": str(study.store.path), "jobs": jobs}
+        print(json.dumps(found | ({"estimate": [asdict(cost) for cost in costs]} if costs else {}), indent=1))
+    elif not as_json:
+        _print_plan(study)
+        print("" if missing else f"\nstore: {study.store.path}")
+        _print_costs(study, costs)
+    if missing:
+        raise DataError(f"nothing of this can run yet: {missing}")
+
+
+def _print_plan(study: "Study") -> None:
+    from tabulate import tabulate
+
+    benchmark, facts, training = study.benchmark, study.recipe.dataset, study.benchmark.training
     rows: list[list[object]] = []
-    roles = ("trial", "reproduction", "test")
-    for method in study.benchmark.methods:
-        counts = [sum(job.method == method.name and job.role == role for job in study.plan.jobs) for role in roles]
-        searched = ", ".join(sorted(method.search)) or "—"
-        rows.append([method.name, *counts, searched])
-    rows.append(["all", *(sum(job.role == role for job in study.plan.jobs) for role in roles), ""])
-    facts, training = study.recipe.dataset, study.benchmark.training
-    print(f"{study.benchmark.name}: {facts.id}, {facts.items} images, {facts.classes} classes")
+    for method in benchmark.methods:
+        counts = [sum(job.method == method.name and job.role == role for job in study.plan.jobs) for role in _ROLES]
+        rows.append([method.name, *counts, ", ".join(sorted(method.search)) or "—"])
+    rows.append(["all", *(sum(job.role == role for job in study.plan.jobs) for role in _ROLES), ""])
+    searched = sum(bool(method.search) for method in benchmark.methods)
+    print(f"{benchmark.name}: {facts.id}, {facts.items} images, {facts.classes} classes, split {benchmark.split.id}")
+    print(
+        f"{searched} methods with a search × {benchmark.search.trials} trials × {benchmark.folds} folds; "
+        f"{len(benchmark.methods)} methods × {benchmark.reproductions} reproductions × {benchmark.folds} folds"
+    )
     print(
         f"at most {training.max_epochs * training.iterations_per_epoch} batches of {training.batch_size} a training\n"
     )
     print(tabulate(rows, headers=["method", "trial trainings", "reproduction trainings", "tests", "searched"]))
-    print(f"\nstore: {study.store.path}")
+
+
+def _print_costs(study: "Study", costs: list["Estimate"]) -> None:
+    from tabulate import tabulate
+
+    from mlbench.execution import device_name
+
+    if not costs:
+        return
+    rows = [[c.method, 1e3 * c.step, 1e3 * c.image, c.least / 3600, c.most / 3600] for c in costs]
+    rows.append(["all", None, None, sum(c.least for c in costs) / 3600, sum(c.most for c in costs) / 3600])
+    headers = ["method", "ms a batch", "ms an image embedded", "hours at least", "hours at most"]
+    print(f"\ntimed on {device_name(study.benchmark)}, a few steps a method; hours are of one worker on it alone:")
+    print(
+        "at least if every training stops as soon as its patience allows, at most if every one runs to its last epoch\n"
+    )
+    print(tabulate(rows, headers=headers, floatfmt=("", ".1f", ".2f", ".2f", ".2f")))

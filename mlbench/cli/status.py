@@ -39,11 +39,14 @@ def command(
         rows.append(
             {"method": method.name, "jobs": total, "done": done, "failed": failed, "left": left, "reasons": reasons}
         )
+    skipped = list(study.recipe.dataset.skipped)
     if as_json:
-        print(json.dumps({"store": str(study.store.path), "methods": rows}, indent=1))
+        print(json.dumps({"store": str(study.store.path), "methods": rows, "skipped": skipped}, indent=1))
     else:
         print(tabulate([row | {"reasons": in_words(row["reasons"])} for row in rows], headers="keys"))
         print(f"\nstore: {study.store.path}")
+        if skipped:
+            print(f"skipped as damaged: {', '.join(skipped)}")
 
 
 def _check_plan(study: "Study") -> None:

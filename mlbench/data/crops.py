@@ -14,22 +14,24 @@ _TRIES = 10
 CROP_DRAWS = 2 * _TRIES + 2
 
 
-def random_resized_crop(images: Pixels, size: int, crop: RandomResizedCrop, draws: Tensor) -> Tensor:
-    """Cut a random box out of every image and resize it (bilinear, antialiased): uint8 ``[B, C, size, size]``.
+def cut_boxes(images: Pixels, size: int, boxes: Tensor) -> Tensor:
+    """Cut a box out of every image and resize it (bilinear, antialiased): uint8 ``[B, C, size, size]``.
 
     Args:
         images: uint8 ``[B, C, H, W]``, or ``[C, H, W]`` each.
         size: Output height and width.
-        crop: Range of the box's share of the image's area, and of its width divided by its height.
-        draws: Uniform in [0, 1), a row per image. ``[B, CROP_DRAWS]`` float64
+        boxes: Top, left, height and width of every box. ``[B, 4]`` int64
     """
-    sizes = torch.tensor([image.shape[-2:] for image in images], dtype=torch.float64).reshape(-1, 2)
-    boxes = crop_boxes(sizes, crop, draws).tolist()
     parts = [
-        image[:, top : top + height, left : left + width]
-        for image, (top, left, height, width) in zip(images, boxes, strict=True)
+        _resized(image[:, top : top + height, left : left + width], size)
+        for image, (top, left, height, width) in zip(images, boxes.tolist(), strict=True)
     ]
-    return torch.stack([_resized(part, size) for part in parts])
+    return torch.stack(parts).contiguous()
+
+
+def sizes_of(images: Pixels) -> Tensor:
+    """Height and width of every image, ``[B, 2]`` float64."""
+    return torch.tensor([image.shape[-2:] for image in images], dtype=torch.float64).reshape(-1, 2)
 
 
 def crop_boxes(sizes: Tensor, crop: RandomResizedCrop, draws: Tensor) -> Tensor:
@@ -64,9 +66,7 @@ def crop_boxes(sizes: Tensor, crop: RandomResizedCrop, draws: Tensor) -> Tensor:
 
 def centre_crop(images: Pixels, size: int) -> Tensor:
     """The central square of every image, on zeros where the image is smaller: uint8 ``[B, C, size, size]``."""
-    if isinstance(images, Tensor):
-        return _centre(images, size)
-    return torch.stack([_centre(image, size) for image in images])
+    return torch.stack([_centre(image, size) for image in images]).contiguous()
 
 
 def _largest_in_range(sizes: Tensor, ratio: tuple[float, float]) -> Tensor:
@@ -78,14 +78,20 @@ def _largest_in_range(sizes: Tensor, ratio: tuple[float, float]) -> Tensor:
 def _resized(part: Tensor, size: int) -> Tensor:
     if part.shape[-2:] == (size, size):
         return part
-    return functional.interpolate(part[None], (size, size), mode="bilinear", antialias=True, align_corners=False)[0]
+    # The same pixels as from any other layout, in half the time.
+    colours_together = part[None].contiguous(memory_format=torch.channels_last)
+    return functional.interpolate(colours_together, (size, size), mode="bilinear", antialias=True, align_corners=False)[
+        0
+    ]
 
 
-def _centre(images: Tensor, size: int) -> Tensor:
-    height, width = images.shape[-2:]
+def _centre(image: Tensor, size: int) -> Tensor:
+    height, width = image.shape[-2:]
+    if (height, width) == (size, size):
+        return image
     below, beside = max(size - height, 0), max(size - width, 0)
     if below or beside:
-        images = functional.pad(images, (beside // 2, beside - beside // 2, below // 2, below - below // 2))
+        image = functional.pad(image, (beside // 2, beside - beside // 2, below // 2, below - below // 2))
     # Half to even, as torchvision does, so that evaluation sees the same pixels as there.
-    top, left = round((images.shape[-2] - size) / 2), round((images.shape[-1] - size) / 2)
-    return images[..., top : top + size, left : left + size]
+    top, left = round((image.shape[-2] - size) / 2), round((image.shape[-1] - size) / 2)
+    return image[..., top : top + size, left : left + size]

@@ -1,4 +1,4 @@
-"""The prepared images of a dataset: decoded once, handed out class by class."""
+"""The images of a dataset, decoded once and handed out class by class."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -6,33 +6,47 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 import torch
-from PIL import Image
 from torch import Tensor
 
 from mlbench.api.dataset import Dataset, ItemTable
 from mlbench.api.errors import DataError
+from mlbench.data.chunks import Ints
+from mlbench.data.damage import Without
+from mlbench.data.prepared import prepared, reason
+from mlbench.data.shelf import Images, Shelf
 
-#: All images as one array when they are of equal size ``[N, C, H, W]``, else one per image ``[C, H, W]``; uint8.
-#: A dataset of vectors: ``[N, D]`` float32.
-Pixels = Tensor | list[Tensor]
+#: Images, uint8 ``[C, H, W]`` each, or all of one size ``[N, C, H, W]``. A dataset of vectors: ``[N, D]`` float32.
+Pixels = Tensor | Sequence[Tensor]
 
 _SHOWN = 3
 
 
 class ImageView:
-    """The images of some classes, and nothing else: no other class can be reached through it.
+    """The images of some classes, and nothing else: no index leads to another class.
+
+    Its memory holds, or maps, the bytes of these classes alone. Where they are scattered over a large dataset, what is
+    mapped spans others too, and only the index keeps them apart (see `mlbench.data.shelf.Shelf.take`).
 
     Attributes:
         labels: Class of every image, ``0..C-1`` in the order in which the classes were asked for. ``[N]`` int64
         ids: Id of every image in the dataset. ``[N]``
         channels: 1 or 3; of vectors their length.
+        superclasses: Superclass of every image, where the dataset has some. ``[N]`` int64
     """
 
-    def __init__(self, pixels: Pixels, labels: npt.NDArray[np.int64], ids: tuple[str, ...], channels: int) -> None:
+    def __init__(
+        self,
+        pixels: Images | Tensor,
+        labels: Ints,
+        ids: tuple[str, ...],
+        channels: int,
+        superclasses: Ints | None = None,
+    ) -> None:
         self._pixels = pixels
         self.labels = labels
         self.ids = ids
         self.channels = channels
+        self.superclasses = superclasses
 
     def __len__(self) -> int:
         return len(self.ids)
@@ -40,27 +54,27 @@ class ImageView:
     @property
     def vectors(self) -> bool:
         """Whether the items are vectors."""
-        return are_vectors(self._pixels)
+        return isinstance(self._pixels, Tensor)
 
-    def images(self, indices: Sequence[int] | npt.NDArray[np.int64]) -> Pixels:
-        """The images at ``indices``, uint8: ``[B, C, H, W]`` if all are of one size, else ``[C, H, W]`` each.
-
-        Vectors: ``[B, D]`` float32.
-        """
-        return _select(self._pixels, np.asarray(indices, dtype=np.int64))
+    def images(self, indices: Sequence[int] | Ints) -> Pixels:
+        """The images at ``indices``: uint8 ``[C, H, W]`` each, not copied. Vectors: ``[B, D]`` float32."""
+        wanted = np.asarray(indices, dtype=np.int64)
+        if isinstance(self._pixels, Tensor):
+            return self._pixels[torch.from_numpy(wanted)]
+        return [self._pixels[index] for index in wanted]
 
 
 class ImageStore:
-    """All images of a dataset after the deterministic first resize, in memory. Made by :meth:`build`."""
+    """All images of a dataset after the deterministic first resize. Made by :meth:`build`."""
 
-    def __init__(self, pixels: Pixels, items: ItemTable, channels: int) -> None:
-        self._pixels = pixels
+    def __init__(self, items: ItemTable, pixels: Shelf | Tensor, places: Ints) -> None:
         self._items = items
-        self._channels = channels
+        self._pixels = pixels
+        self._places = places
 
     @classmethod
     def build(cls, dataset: Dataset, resize: int | None) -> "ImageStore":
-        """Decode every item of ``dataset`` once.
+        """Decode every item of ``dataset`` once, or find what was decoded before; see `mlbench.data.prepared`.
 
         Args:
             dataset: The dataset.
@@ -68,32 +82,30 @@ class ImageStore:
                 Vectors are not resized.
 
         Raises:
-            DataError: If items cannot be decoded: one error for all, with their number and the first few reasons.
+            DataError: If items cannot be decoded: one error for all, with their number and the first few reasons. Also
+                if there is no room on disk for the prepared images.
         """
         items = dataset.items
+        places = np.arange(len(items))
         if (size := dataset.vector_size) is not None:
             vectors = [_checked_vector(dataset.load(index), size, name) for index, name in enumerate(items.ids)]
-            return cls(torch.from_numpy(np.stack(vectors)), items, size)
-        images: list[npt.NDArray[np.uint8]] = []
-        failures: list[str] = []
-        for index, name in enumerate(items.ids):
-            try:
-                images.append(resized(_checked(dataset.load(index), name), resize))
-            except (DataError, OSError) as error:
-                failures.append(str(error) or f"{name}: {type(error).__name__}")
-        if failures:
-            raise DataError(_summary(failures, len(items)))
-        channels = max(image.shape[2] for image in images)
-        # A dataset that mixes grey and colour is a colour dataset.
-        tensors = [_tensor(image).expand(channels, -1, -1) for image in images]
-        same_size = len({tensor.shape for tensor in tensors}) == 1
-        return cls(torch.stack(tensors) if same_size else tensors, items, channels)
+            return cls(items, torch.from_numpy(np.stack(vectors)), places)
+        whole, places = (dataset.whole, dataset.kept) if isinstance(dataset, Without) else (dataset, places)
+        shelf = prepared(whole, resize)
+        if damaged := np.intersect1d(shelf.damaged, places).tolist():
+            reasons = [reason(whole, index, resize) or "" for index in damaged[:_SHOWN]]
+            raise DataError(_summary(reasons, len(damaged), len(items)))
+        return cls(items, shelf, places)
 
     def __len__(self) -> int:
         return len(self._items)
 
-    def view(self, classes: Sequence[int]) -> ImageView:
-        """The images of ``classes`` alone, copied out of the store; class ``classes[i]`` gets label ``i``.
+    def view(self, classes: Sequence[int], items: Sequence[int] | None = None) -> ImageView:
+        """The images of ``classes`` alone; class ``classes[i]`` gets label ``i``.
+
+        Args:
+            classes: Class indices.
+            items: Item indices: of the classes, only these. None means all.
 
         Raises:
             DataError: If a class does not exist or is named twice.
@@ -108,23 +120,18 @@ class ImageStore:
         new_label[wanted] = np.arange(len(wanted))
         labels = new_label[self._items.labels]
         indices = np.flatnonzero(labels >= 0)
+        if items is not None:
+            indices = indices[np.isin(indices, items)]
         ids = tuple(self._items.ids[index] for index in indices)
-        return ImageView(_select(self._pixels, indices), labels[indices], ids, self._channels)
+        above = self._items.superclasses
+        superclasses = None if above is None else above[self._items.labels[indices]]
+        pixels, channels = self._taken(self._places[indices])
+        return ImageView(pixels, labels[indices], ids, channels, superclasses)
 
-
-def resized(image: npt.NDArray[np.uint8], shorter: int | None) -> npt.NDArray[np.uint8]:
-    """Scale an image so that its shorter side is ``shorter``: ``[H, W, C]`` to ``[h, w, C]``.
-
-    The longer side is rounded down, as torchvision does.
-    """
-    height, width, channels = image.shape
-    now = min(height, width)
-    if shorter is None or now == shorter:
-        return image
-    size = (width * shorter // now, height * shorter // now)
-    pillow = Image.fromarray(image[:, :, 0] if channels == 1 else image)
-    small = np.array(pillow.resize(size, Image.Resampling.BILINEAR), dtype=np.uint8)
-    return small.reshape(size[1], size[0], channels)
+    def _taken(self, places: Ints) -> tuple[Images | Tensor, int]:
+        if isinstance(self._pixels, Tensor):
+            return self._pixels[torch.from_numpy(places)], self._pixels.shape[1]
+        return self._pixels.take(places), self._pixels.channels
 
 
 def are_vectors(items: Pixels) -> bool:
@@ -139,24 +146,8 @@ def _checked_vector(vector: npt.NDArray[Any], size: int, name: str) -> npt.NDArr
     return vector
 
 
-def _checked(image: npt.NDArray[Any], name: str) -> npt.NDArray[np.uint8]:
-    if image.dtype != np.uint8 or image.ndim != 3 or image.shape[2] not in (1, 3) or 0 in image.shape:
-        raise DataError(f"{name}: loaded as {image.dtype} {list(image.shape)}, an image is uint8 [H, W, 1 or 3]")
-    return image
-
-
-def _tensor(image: npt.NDArray[np.uint8]) -> Tensor:
-    # A copy: what the dataset returned may be a view of an array that holds every other class as well.
-    return torch.from_numpy(image.transpose(2, 0, 1).copy())
-
-
-def _select(pixels: Pixels, indices: npt.NDArray[np.int64]) -> Pixels:
-    if isinstance(pixels, Tensor):
-        return pixels[torch.from_numpy(indices)]
-    return [pixels[index] for index in indices]
-
-
-def _summary(failures: list[str], total: int) -> str:
-    shown = "\n  ".join(failures[:_SHOWN])
-    rest = f"\n  and {len(failures) - _SHOWN} more" if len(failures) > _SHOWN else ""
-    return f"{len(failures)} of {total} images cannot be decoded:\n  {shown}{rest}"
+def _summary(reasons: Sequence[str], damaged: int, total: int) -> str:
+    shown = "\n  ".join(reasons)
+    rest = f"\n  and {damaged - _SHOWN} more" if damaged > _SHOWN else ""
+    skip = "" if damaged == total else "\nReplace them, or leave them out with --set damaged=skip"
+    return f"{damaged} of {total} images cannot be decoded:\n  {shown}{rest}{skip}"

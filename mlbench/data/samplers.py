@@ -1,6 +1,5 @@
 """Which samples make a batch."""
 
-from collections.abc import Iterator
 from typing import ClassVar
 
 import numpy as np
@@ -9,6 +8,7 @@ import numpy.typing as npt
 from mlbench.api.errors import ConfigError
 from mlbench.api.info import ComponentInfo
 from mlbench.api.sampler import Indices
+from mlbench.data.batches import RandomBatches
 
 
 class MPerClass:
@@ -39,7 +39,7 @@ class MPerClass:
         self.batch_size = batch_size
         self.samples_per_class = samples_per_class
 
-    def batches(self, labels: npt.ArrayLike, seed: int) -> Iterator[Indices]:
+    def batches(self, labels: npt.ArrayLike, seed: int) -> "MPerClassBatches":
         """An endless stream of batches, a pure function of its arguments.
 
         Args:
@@ -52,43 +52,33 @@ class MPerClass:
         Raises:
             ConfigError: If there are fewer classes than a batch has.
         """
-        _, classes = np.unique(np.asarray(labels), return_inverse=True)
-        members = np.split(np.argsort(classes, kind="stable"), np.cumsum(np.bincount(classes))[:-1])
+        members = members_of_classes(labels)
         per_batch = self.batch_size // self.samples_per_class
-        if len(classes) == 0 or len(members) < per_batch:
-            count = len(members) if len(classes) else 0
+        count = len(members)
+        if count < per_batch:
             raise ConfigError(
                 f"a batch of {self.batch_size} with {self.samples_per_class} per class needs {per_batch} classes, the "
                 f"training set has {count}; lower batch_size to at most {count * self.samples_per_class}, "
                 "or raise samples_per_class"
             )
-        return self._endless(members, per_batch, np.random.default_rng(seed))
-
-    def _endless(self, members: list[Indices], per_batch: int, rng: np.random.Generator) -> Iterator[Indices]:
-        for classes in _classes_of_batches(len(members), per_batch, rng):
-            yield np.concatenate([self._samples(members[index], rng) for index in classes])
-
-    def _samples(self, members: Indices, rng: np.random.Generator) -> Indices:
-        if len(members) < self.samples_per_class:
-            return members[rng.integers(len(members), size=self.samples_per_class)]
-        # A fourth of the time of rng.choice, which does the same.
-        return rng.permutation(members)[: self.samples_per_class]
+        return MPerClassBatches(members, per_batch, self.samples_per_class, seed)
 
 
-def _classes_of_batches(classes: int, per_batch: int, rng: np.random.Generator) -> Iterator[list[int]]:
-    """Cut shuffled passes over the classes into batches of distinct ones.
+class MPerClassBatches(RandomBatches):
+    """The stream of `MPerClass`, for one training set and one seed."""
 
-    Where a pass ends inside a batch, the batch is filled from the next pass; classes that it already has are put off to
-    the batch after it.
-    """
-    queue: list[int] = []
-    while True:
-        batch, queue = queue[:per_batch], queue[per_batch:]
-        if len(batch) < per_batch:
-            following = rng.permutation(classes).tolist()
-            taken = set(batch)
-            fresh = [index for index in following if index not in taken]
-            missing = per_batch - len(batch)
-            queue = [index for index in following if index in taken] + fresh[missing:]
-            batch = batch + fresh[:missing]
-        yield batch
+    def __init__(self, members: list[Indices], classes: int, samples: int, seed: int) -> None:
+        super().__init__(len(members), seed)
+        self._members, self._classes, self._each = members, classes, samples
+
+    def __next__(self) -> Indices:
+        """The next batch, ``[batch_size]`` int64."""
+        return np.concatenate([self._samples(self._members[c], self._each) for c in self._distinct(self._classes)])
+
+
+def members_of_classes(labels: npt.ArrayLike) -> list[Indices]:
+    """The samples of every class, the classes in the order of their labels."""
+    _, classes = np.unique(np.asarray(labels), return_inverse=True)
+    if len(classes) == 0:
+        return []
+    return np.split(np.argsort(classes, kind="stable"), np.cumsum(np.bincount(classes))[:-1])

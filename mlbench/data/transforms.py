@@ -1,20 +1,43 @@
 """From the store's images to the trunk's input."""
 
+from functools import partial
+from typing import NamedTuple
+
 import torch
 from torch import Tensor
 
 from mlbench.data.affine import AFFINE_DRAWS, random_affine
-from mlbench.data.crops import CROP_DRAWS, centre_crop, random_resized_crop
+from mlbench.data.crops import CROP_DRAWS, centre_crop, crop_boxes, cut_boxes, sizes_of
 from mlbench.data.images import Pixels, are_vectors
 from mlbench.spec.transforms import Transforms
 
 
+class Draws(NamedTuple):
+    """What chance decided for the images of a batch; row i belongs to image i.
+
+    Attributes:
+        boxes: Top, left, height and width of the random crop. ``[B, 4]`` int64; ``[B, 0]`` where there is none
+        affine: Uniform in [0, 1). ``[B, AFFINE_DRAWS]`` float64
+        flip: Whether to mirror it. ``[B]`` bool
+        invert: Whether to invert it. ``[B]`` bool
+    """
+
+    boxes: Tensor
+    affine: Tensor
+    flip: Tensor
+    invert: Tensor
+
+    def part(self, start: int, stop: int) -> "Draws":
+        """Those of the images from ``start`` to ``stop``."""
+        return Draws(*(field[start:stop] for field in self))
+
+
 class TrainTransform:
-    """Crop, affine map, flip, inversion and normalisation, all of a batch at once.
+    """Crop, affine map, flip, inversion and normalisation.
 
     Every image takes the same number of random numbers, whatever is switched on: switching the flip on does not change
     the crops. Image i of the batch takes row i, so what becomes of an image depends on its pixels, its place in the
-    batch and the generator's state alone: not on the other images, nor on workers.
+    batch and the generator's state alone: not on the other images, nor on who computes it, nor when.
 
     Args:
         config: The transforms of the benchmark file.
@@ -37,21 +60,33 @@ class TrainTransform:
         """
         if isinstance(images, Tensor) and are_vectors(images):
             return images
+        out = self.empty(images)
+        self.apply(images, self.draw(images, generator), out)
+        return out
+
+    def draw(self, images: Pixels, generator: torch.Generator) -> Draws:
+        """All that is random in a batch."""
         config = self._config
         rows = torch.rand(len(images), CROP_DRAWS + AFFINE_DRAWS + 2, generator=generator, dtype=torch.float64)
-        cropping, mapping = rows[:, :CROP_DRAWS], rows[:, CROP_DRAWS:-2]
-        flipping, inverting = rows[:, -2, None, None, None], rows[:, -1, None, None, None]
-        if config.crop is None:
-            pixels = centre_crop(images, config.size)
-        else:
-            pixels = random_resized_crop(images, config.size, config.crop, cropping)
-        if config.affine is not None:
-            pixels = random_affine(pixels.float(), config.affine, mapping)
-        if config.flip:
-            pixels = torch.where(flipping < config.flip, pixels.flip(-1), pixels)
-        if config.invert:
-            pixels = torch.where(inverting < config.invert, 255 - pixels, pixels)
-        return self._normalise(pixels)
+        cropping = rows[:, :CROP_DRAWS]
+        boxes = cropping[:, :0] if config.crop is None else crop_boxes(sizes_of(images), config.crop, cropping)
+        return Draws(boxes, rows[:, CROP_DRAWS:-2], rows[:, -2] < config.flip, rows[:, -1] < config.invert)
+
+    def empty(self, images: Pixels, *, pinned: bool = False) -> Tensor:
+        """Room for a transformed batch: float32 ``[B, output_channels, size, size]``, page-locked if ``pinned``."""
+        size = self._config.size
+        return torch.empty(len(images), output_channels(self._config, len(images[0])), size, size, pin_memory=pinned)
+
+    def apply(self, images: Pixels, draws: Draws, out: Tensor) -> None:
+        """Transform images of a batch into ``out``; a part of a batch gives that part of the whole, bit for bit."""
+        config = self._config
+        crop = cut_boxes(images, config.size, draws.boxes) if config.crop else centre_crop(images, config.size)
+        pixels = crop if config.affine is None else random_affine(crop.float(), config.affine, draws.affine)
+        for index in torch.nonzero(draws.flip).flatten().tolist():
+            pixels[index] = pixels[index].flip(-1)
+        for index in torch.nonzero(draws.invert).flatten().tolist():
+            pixels[index] = 255 - pixels[index]
+        self._normalise(pixels, out)
 
 
 class EvalTransform:
@@ -64,6 +99,7 @@ class EvalTransform:
 
     def __init__(self, config: Transforms) -> None:
         self._size = config.size
+        self._channels = partial(output_channels, config)
         self._normalise = _Normalise(config)
 
     def __call__(self, images: Pixels) -> Tensor:
@@ -77,7 +113,8 @@ class EvalTransform:
         """
         if isinstance(images, Tensor) and are_vectors(images):
             return images
-        return self._normalise(centre_crop(images, self._size))
+        pixels = centre_crop(images, self._size)
+        return self._normalise(pixels, torch.empty(len(pixels), self._channels(pixels.shape[1]), *pixels.shape[2:]))
 
 
 def output_channels(config: Transforms, channels: int) -> int:
@@ -98,7 +135,9 @@ class _Normalise:
         self._mean = torch.tensor(config.mean)[:, None, None].expand(values, 1, 1)
         self._std = torch.tensor(config.std)[:, None, None].expand(values, 1, 1)
 
-    def __call__(self, pixels: Tensor) -> Tensor:
-        pixels = pixels.flip(1).float() if self._bgr_255 else pixels / 255
-        # Three values turn one channel into three by broadcasting.
-        return (pixels - self._mean).div_(self._std)
+    def __call__(self, pixels: Tensor, out: Tensor) -> Tensor:
+        # Three values turn one channel into three: what is copied repeats.
+        out.copy_(pixels.flip(1) if self._bgr_255 else pixels)
+        if not self._bgr_255:
+            out.div_(255)
+        return out.sub_(self._mean).div_(self._std)

@@ -2,5 +2,9 @@
 
 from mlbench.execution.coordinator import Summary as Summary
 from mlbench.execution.coordinator import run_plan as run_plan
+from mlbench.execution.estimate import Estimate as Estimate
+from mlbench.execution.estimate import device_name as device_name
+from mlbench.execution.estimate import estimates as estimates
 from mlbench.execution.study import Study as Study
 from mlbench.execution.study import open_study as open_study
+from mlbench.execution.study import without_data as without_data

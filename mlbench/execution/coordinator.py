@@ -1,21 +1,22 @@
 """Carries out a plan: what is done is in the store, what is ready goes to the pool, until nothing is left."""
 
-import os
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any
 
 from mlbench.api import errors
+from mlbench.execution.cores import available_cores
 from mlbench.execution.environment import environment
 from mlbench.execution.pool import InProcess, LocalProcesses, Message, Pool
+from mlbench.execution.preparation import prepare_images
 from mlbench.execution.study import Study
 from mlbench.execution.watch import Watch
 from mlbench.execution.worker import Context
 from mlbench.protocols import Job, Outcome
-from mlbench.protocols.recipe import as_table
+from mlbench.protocols.recipe import as_table, dataset_table
 from mlbench.registry import used_files
-from mlbench.spec import digest
+from mlbench.spec import Benchmark, digest
 from mlbench.store import Record
 
 
@@ -65,6 +66,8 @@ class _Coordinator:
         self._take_stock(ready)
         self.watch.begin(len(self.study.plan), self.summary.total)
         if self.pending:
+            assert self.study.dataset is not None
+            prepare_images(self.study.dataset, self.study.benchmark, self.watch)
             with _pool(self.study, len(self.pending)) as pool:
                 while self.pending or self.running:
                     self._fill(pool)
@@ -152,24 +155,39 @@ class _Coordinator:
         self.watch.failed(job.key, reason)
 
 
+def context_of(study: Study) -> Context:
+    """What a study's workers are told."""
+    benchmark, loaders = study.benchmark, study.benchmark.runtime.loaders
+    device = benchmark.runtime.device
+    if loaders is None:
+        loaders = 0 if device == "cpu" else max(1, available_cores() // max(1, _workers(benchmark)) - 1)
+    return Context(
+        str(study.store.path),
+        dataset_table(benchmark),
+        device,
+        benchmark.training.threads,
+        used_files(),
+        as_table(benchmark.model.trunk),
+        skipped=study.recipe.dataset.skipped,
+        loaders=loaders,
+    )
+
+
+def _workers(benchmark: Benchmark) -> int:
+    """How many worker processes; 0 for none but this one."""
+    if benchmark.runtime.workers is not None:
+        return benchmark.runtime.workers
+    return max(1, available_cores() // benchmark.training.threads) if benchmark.runtime.device == "cpu" else 1
+
+
 @contextmanager
 def _pool(study: Study, jobs: int) -> Iterator[Pool]:
-    benchmark = study.benchmark
-    device, threads = benchmark.runtime.device, benchmark.training.threads
-    context = Context(str(study.store.path), as_table(benchmark.dataset), device, threads, used_files())
-    workers = benchmark.runtime.workers
-    if workers is None:
-        workers = max(1, available_cores() // threads) if device == "cpu" else 1
+    context, workers = context_of(study), _workers(study.benchmark)
     pool: Pool = LocalProcesses(context, min(workers, jobs)) if workers else InProcess(context)
     try:
         yield pool
     finally:
         pool.close()
-
-
-def available_cores() -> int:
-    """Cores this process may use."""
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
 def _died(request: Mapping[str, Any], exit_code: int | None) -> Record:

@@ -1,14 +1,19 @@
 """A study: a benchmark bound to its dataset and its store."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
-from mlbench.api.dataset import Dataset
+from mlbench.api.dataset import Counts, Dataset
 from mlbench.api.errors import UnknownNameError
+from mlbench.data.damage import Without
+from mlbench.data.splits import mlrc_splits, split
+from mlbench.execution.preparation import prepare_images
+from mlbench.execution.watch import Watch
 from mlbench.protocols import DatasetFacts, Job, Outcome, Plan, Protocol, Recipe
-from mlbench.protocols.recipe import as_table
+from mlbench.protocols.recipe import as_table, dataset_table
 from mlbench.registry import Resolved, blamed, check_requirements, component_identity, find, load, resolve, used_plugins
 from mlbench.spec import Benchmark, digest, identity_of
 from mlbench.store import Store
@@ -16,12 +21,13 @@ from mlbench.store import Store
 
 @dataclass(frozen=True)
 class Study:
-    """Everything known before the first job runs."""
+    """Everything known before the first job runs; ``dataset`` is None where it is not at hand."""
 
     recipe: Recipe
     protocol: Protocol
     plan: Plan
     store: Store
+    dataset: Dataset | None
     protocol_identity: Mapping[str, Any]
 
     @property
@@ -52,23 +58,47 @@ class Study:
         self.store.claim(self.recipe.identity(), methods, about)
 
 
-def open_study(benchmark: Benchmark, store: str | Path | None = None) -> Study:
-    """Resolve every component, look at the dataset, make the plan. Nothing is written.
+def open_study(benchmark: Benchmark, store: str | Path | None = None, watch: Watch | None = None) -> Study:
+    """Resolve every component, look at the dataset, make the plan. No record is written.
+
+    If the benchmark skips damaged images, these must be known now: images that were not prepared before are prepared.
 
     Args:
         benchmark: The benchmark.
         store: Folder of the store; by default ``mlbench-runs/<name>-<digest>``.
+        watch: Is told how far preparing is.
 
     Raises:
         ConfigError: If a component, argument or search path is wrong. Where a component is not installed and the store
             has records of it, the message says which package they used.
         PluginError: If a required plugin is missing, or one that is selected cannot be used.
-        DataError: If the dataset is missing, damaged or too small.
+        DataError: If the dataset is missing, damaged, too small or unfit for the split.
     """
     check_requirements(benchmark.require)
-    folder = Path(store) if store else None
+    return _study(benchmark, partial(_seen, watch or Watch()), Path(store) if store else None)
+
+
+def without_data(benchmark: Benchmark) -> Study | None:
+    """The study of a dataset that is not at hand: its plan is that of the complete dataset, its requests are not.
+
+    None where nobody knows how many classes it has.
+    """
+    expected = resolve("datasets", dataset_table(benchmark), "dataset").component.expected
+    return expected and _study(benchmark, partial(_expected, expected), None)
+
+
+def _expected(expected: Counts, benchmark: Benchmark) -> tuple[None, Recipe]:
+    entry = find("datasets", benchmark.dataset.id, "dataset")
+    facts = DatasetFacts(entry.id, 0, "", expected.classes, expected.items)
+    # Only the sizes of its parts count for a plan, which other splits change by little.
+    return None, Recipe(benchmark, facts, mlrc_splits(expected.classes, benchmark.folds))
+
+
+def _study(
+    benchmark: Benchmark, look: Callable[[Benchmark], tuple[Dataset | None, Recipe]], folder: Path | None
+) -> Study:
     try:
-        recipe = Recipe(benchmark, _facts(resolve("datasets", as_table(benchmark.dataset), "dataset")))
+        dataset, recipe = look(benchmark)
         folder = folder or default_store(recipe)
         entry = find("protocols", benchmark.protocol, "protocol")
         with blamed(entry, "protocol", "cannot plan"):
@@ -77,7 +107,7 @@ def open_study(benchmark: Benchmark, store: str | Path | None = None) -> Study:
             plan = protocol.plan()
     except UnknownNameError as error:
         raise UnknownNameError(f"{error}{_recorded(error.name, folder)}", error.name) from error
-    return Study(recipe, protocol, plan, Store(folder), component_identity(entry, component))
+    return Study(recipe, protocol, plan, Store(folder), dataset, component_identity(entry, component))
 
 
 def default_store(recipe: Recipe) -> Path:
@@ -85,13 +115,33 @@ def default_store(recipe: Recipe) -> Path:
     return Path("mlbench-runs") / f"{recipe.benchmark.name}-{digest(recipe.identity())[:8]}"
 
 
-def _facts(resolved: Resolved) -> DatasetFacts:
+def _seen(watch: Watch, benchmark: Benchmark) -> tuple[Dataset, Recipe]:
+    """The dataset, without what cannot be decoded if the benchmark skips that, and the recipe for it."""
+    scheme = resolve("splits", as_table(benchmark.split), "split")
+    resolved = resolve("datasets", dataset_table(benchmark), "dataset")
     dataset: Dataset = resolved.build()
+    if benchmark.damaged == "skip":
+        with blamed(resolved.entry, "dataset", "cannot be read"):
+            dataset = prepare_images(dataset, benchmark, watch)
+    facts = _facts(resolved, dataset)
+    return dataset, Recipe(benchmark, facts, split(scheme, dataset.items, benchmark.folds))
+
+
+def _facts(resolved: Resolved, dataset: Dataset) -> DatasetFacts:
     with blamed(resolved.entry, "dataset", "cannot be read"):
-        items, content, vectors = dataset.items, dataset.content_hash, dataset.vector_size is not None
-    known = component_identity(resolved.entry, resolved.component)
-    classes = len(items.class_names)
-    return DatasetFacts(known["id"], known["version"], content, classes, len(items), known.get("source"), vectors)
+        items = dataset.items
+        known = component_identity(resolved.entry, resolved.component)
+        return DatasetFacts(
+            id=known["id"],
+            version=known["version"],
+            content_hash=dataset.content_hash,
+            classes=len(items.class_names),
+            items=len(items),
+            source=known.get("source"),
+            vectors=dataset.vector_size is not None,
+            superclasses=None if items.superclasses is None else tuple(items.superclasses.tolist()),
+            skipped=dataset.skipped if isinstance(dataset, Without) else (),
+        )
 
 
 def _recorded(name: str, folder: Path | None) -> str:

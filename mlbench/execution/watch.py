@@ -30,6 +30,9 @@ class Watch:
         self.total, self.closed, self.at_start = total, closed, closed
         self._begun = time.monotonic()
 
+    def preparing(self, done: int, total: int, seconds_left: float | None) -> None:
+        """So many of the dataset's images were decoded; before `begin` too."""
+
     def started(self, job: str) -> None:
         """A job went to a worker."""
 
@@ -67,6 +70,12 @@ class Events(Watch):
         """See `Watch`."""
         self._write("begin", total=total, closed=closed)
         self._then.begin(total, closed)
+
+    def preparing(self, done: int, total: int, seconds_left: float | None) -> None:
+        """See `Watch`; only the end is an event."""
+        if done == total:
+            self._write("prepared", images=total)
+        self._then.preparing(done, total, seconds_left)
 
     def started(self, job: str) -> None:
         """See `Watch`."""
@@ -112,6 +121,12 @@ class Lines(Watch):
         super().begin(total, closed)
         self._say(f"{total} jobs, {closed} already done")
 
+    def preparing(self, done: int, total: int, seconds_left: float | None) -> None:
+        """See `Watch`."""
+        if time.monotonic() - self._last > _PAUSE or done == total:
+            self._last = time.monotonic()
+            self._say(f"preparing images: {done}/{total}, {_left(seconds_left)}")
+
     def finished(self, job: str, score: float | None, seconds: float, *, cached: bool) -> None:
         """See `Watch`."""
         super().finished(job, score, seconds, cached=cached)
@@ -140,13 +155,27 @@ class Bar(Watch):
 
     def begin(self, total: int, closed: int) -> None:
         """See `Watch`."""
+        super().begin(total, closed)
+        self._start("starting workers", total, closed)
+
+    def preparing(self, done: int, total: int, seconds_left: float | None) -> None:
+        """See `Watch`."""
+        if self._progress is None:
+            self._start("", total, done)
+        assert self._progress is not None and self._task is not None
+        text = f"{_left(seconds_left)} · preparing images"
+        if done == total and self.total:
+            done, total, text = self.closed, self.total, "starting workers"
+        self._progress.update(self._task, completed=done, total=total, description=text)
+
+    def _start(self, text: str, total: int, completed: int) -> None:
         from rich.console import Console
         from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
-        super().begin(total, closed)
+        self.close()
         columns = (BarColumn(), MofNCompleteColumn(), TimeElapsedColumn(), TextColumn("{task.description}"))
         self._progress = Progress(*columns, console=Console(stderr=True), transient=True)
-        self._task = self._progress.add_task("starting workers", total=total, completed=closed)
+        self._task = self._progress.add_task(text, total=total, completed=completed)
         self._progress.start()
 
     def told(self, job: str, entry: Mapping[str, Any]) -> None:

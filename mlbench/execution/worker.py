@@ -13,15 +13,18 @@ from safetensors.torch import load, save
 from mlbench.api.dataset import Dataset
 from mlbench.api.errors import ConfigError, DataError, PluginError, StoreError, TrainingStopped
 from mlbench.api.metric import Metric
+from mlbench.api.splits import ClassSplits, Part
+from mlbench.data.damage import Without
 from mlbench.data.images import ImageStore, ImageView
-from mlbench.data.splits import ClassSplits, mlrc_splits
+from mlbench.data.splits import split
 from mlbench.data.transforms import EvalTransform
 from mlbench.evaluation import Retrieval, concatenate, measure
 from mlbench.execution.environment import environment
-from mlbench.registry import culprits, provenance_of, resolve, source_of, sources_in, use_file
+from mlbench.registry import Resolved, culprits, provenance_of, resolve, source_of, sources_in, use_file
 from mlbench.spec import Transforms, digest
 from mlbench.store import Record, Store
 from mlbench.training import Meter, embed, train
+from mlbench.training.loop import Setup
 from mlbench.training.setup import from_identity, model_of, setup_of
 
 Tell = Callable[[Mapping[str, Any]], None]
@@ -30,13 +33,19 @@ _MODEL = "model.safetensors"
 
 @dataclass(frozen=True)
 class Context:
-    """What a worker is told once: where things are and where to compute. Nothing here changes a result."""
+    """What a worker is told once: where things are and where to compute. Nothing here changes a result.
+
+    ``dataset`` and ``trunk`` are tables of the benchmark file, with the paths that requests do not have.
+    """
 
     store: str
     dataset: Mapping[str, Any]
     device: str
     threads: int = 1
     plugins: Sequence[str] = ()
+    trunk: Mapping[str, Any] | None = None
+    skipped: Sequence[str] = ()
+    loaders: int = 0
 
 
 class Worker:
@@ -56,9 +65,11 @@ class Worker:
         self.context = context
         self.store = Store(context.store)
         self.dataset: Dataset = resolve("datasets", context.dataset, "dataset").build()
+        if context.skipped:
+            self.dataset = Without(self.dataset, tuple(context.skipped))
         self._images: tuple[int | None, ImageStore] | None = None
         # A fold's views are used by every trial on that fold.
-        self._view = lru_cache(maxsize=16)(lambda resize, classes: self._store(resize).view(classes))
+        self._view = lru_cache(maxsize=16)(lambda resize, part: self._store(resize).view(part.classes, part.items))
 
     def run(self, request: Mapping[str, Any], tell: Tell) -> Record:
         """Do the job and commit its record; an error inside the job becomes a record too.
@@ -106,31 +117,35 @@ class Worker:
     def _train(
         self, request: Mapping[str, Any], files: dict[str, bytes], tell: Tell
     ) -> tuple[dict[str, Any], dict[str, float]]:
-        fold = self._splits(request).folds[request["job"]["fold"]]
-        learn, select = (self._view(request["transforms"]["resize"], classes) for classes in (fold.train, fold.val))
-        setup = setup_of(request, learn, self.context.device)
+        learn, select = self.views(request, self.splits(request).fold_parts(request["job"]["fold"]))
+        setup = self.setup(request, learn)
         done = train(setup, learn, select, tell)
         if request["job"]["role"] == "reproduction":
             files[_MODEL] = save({name: tensor.contiguous() for name, tensor in done.state.items()})
         results = {"best": done.best, "curve": done.curve, "images": done.images}
         results |= {"stopped_early": True} if done.stopped_early else {}
         speed = done.images / done.training_seconds if done.training_seconds else 0.0
-        return results, {"training_seconds": done.training_seconds, "images_per_second": speed}
+        return results, {
+            "training_seconds": done.training_seconds,
+            "waiting_seconds": done.waiting_seconds,
+            "images_per_second": speed,
+        }
 
     def _test(
         self, request: Mapping[str, Any], files: dict[str, bytes], tell: Tell
     ) -> tuple[dict[str, Any], dict[str, float]]:
-        view: ImageView = self._view(request["transforms"]["resize"], self._splits(request).test)
+        views = self.views(request, [part for part in self.splits(request).test_parts() if part is not None])
         further = request["evaluation"].get("metrics", [])
         metrics: list[Metric] = [Retrieval(tuple(request["evaluation"]["recall_at"]))]
         metrics += [from_identity("metrics", identity, "evaluation.metrics").build() for identity in further]
         transform = EvalTransform(Transforms.model_validate(request["transforms"]))
-        labels = torch.from_numpy(view.labels)
-        embeddings = [
-            embed(self._model(request, run, view), view, transform, self.context.device) for run in request["models"]
-        ]
-        separated = [measure(metrics, part, labels) for part in embeddings]
-        return {"separated": separated, "concatenated": measure(metrics, concatenate(embeddings), labels)}, {}
+        labels = [torch.from_numpy(view.labels) for view in views]
+        models = (self._model(request, run, views[0]) for run in request["models"])
+        # A row a model: of the queries and, where there is one, of the gallery.
+        embeddings = [[embed(model, view, transform, self.context.device) for view in views] for model in models]
+        joined = [concatenate(parts) for parts in zip(*embeddings, strict=True)]
+        separated = [measure(metrics, parts, labels) for parts in embeddings]
+        return {"separated": separated, "concatenated": measure(metrics, joined, labels)}, {}
 
     def _model(self, request: Mapping[str, Any], run: str, view: ImageView) -> torch.nn.Module:
         file = self.store.folder(run) / _MODEL
@@ -145,10 +160,37 @@ class Worker:
         model.load_state_dict(state)
         return model.to(self.context.device)
 
-    def _splits(self, request: Mapping[str, Any]) -> ClassSplits:
-        splits = mlrc_splits(len(self.dataset.items.class_names), request["split"]["folds"])
-        if splits.hash != request["split"]["hash"]:
-            raise DataError("the dataset's classes are no longer those of the plan; plan again with another --store")
+    def _trunk(self, request: Mapping[str, Any]) -> Resolved | None:
+        """The trunk as the benchmark file names it, if that is still what the plan was made for."""
+        if self.context.trunk is None:
+            return None
+        trunk = resolve("models", self.context.trunk, "model.trunk")
+        if trunk.identity() != request["model"]["trunk"]:
+            raise DataError(
+                f"model.trunk: the weights of {trunk.entry.id} changed since the plan was made; restore them, or give "
+                "the command again to plan for the new ones in another store"
+            )
+        return trunk
+
+    def setup(self, request: Mapping[str, Any], learn: ImageView) -> Setup:
+        """The parts of a training that is to learn from a view."""
+        return setup_of(request, learn, self.context.device, self._trunk(request), self.context.loaders)
+
+    def views(self, request: Mapping[str, Any], parts: Sequence[Part]) -> list[ImageView]:
+        """The images of parts of the dataset, as a request wants them resized."""
+        return [self._view(request["transforms"]["resize"], part) for part in parts]
+
+    def splits(self, request: Mapping[str, Any]) -> ClassSplits:
+        """The splits that a request was planned with.
+
+        Raises:
+            DataError: If the dataset is no longer split like that.
+        """
+        asked = request["split"]
+        scheme = from_identity("splits", asked, "split") if "id" in asked else resolve("splits", "mlrc", "split")
+        splits = split(scheme, self.dataset.items, asked["folds"])
+        if splits.hash != asked["hash"]:
+            raise DataError("the dataset's splits are no longer those of the plan; plan again with another --store")
         return splits
 
     def _store(self, resize: int | None) -> ImageStore:

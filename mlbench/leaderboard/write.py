@@ -110,7 +110,8 @@ def _about(store: Store) -> str:
     frozen = "frozen" if model["freeze_batchnorm"] else "trained"
     lines = {
         "Protocol": f"{recipe['protocol']}, {recipe['folds']} folds, test on unseen classes",
-        "Dataset": "{id}: {items} images, {classes} classes".format(**header["dataset"]),
+        "Dataset": "{id}: {items} images, {classes} classes".format(**header["dataset"]) + _skipped(recipe["dataset"]),
+        **({"Split": _component(recipe["split"])} if "split" in recipe else {}),
         "Trunk": f"{model['trunk']['id']} {_arguments(model['trunk']['arguments'])}, batch norm {frozen}",
         "Embedding": f"{model['embedding_size']}-d, linear, L2-normalised",
         "Images": f"{recipe['transforms']['size']} × {recipe['transforms']['size']}",
@@ -125,6 +126,12 @@ def _about(store: Store) -> str:
     return "\n".join(f"- **{name}**: {text}" for name, text in lines.items())
 
 
+def _skipped(dataset: dict[str, Any]) -> str:
+    skipped = dataset.get("skipped", [])
+    shown = ", ".join(skipped[:3]) + (", …" if len(skipped) > 3 else "")
+    return f"; {len(skipped)} damaged images skipped ({shown})" if skipped else ""
+
+
 def _stopping(search: dict[str, Any]) -> str:
     if "stopping" not in search:
         return ""
@@ -134,6 +141,10 @@ def _stopping(search: dict[str, Any]) -> str:
 
 def _arguments(arguments: dict[str, Any]) -> str:
     return "(" + ", ".join(f"{name}={value}" for name, value in sorted(arguments.items())) + ")"
+
+
+def _component(identity: dict[str, Any]) -> str:
+    return " ".join([identity["id"], *([_arguments(identity["arguments"])] if identity["arguments"] else [])])
 
 
 def _origins(frame: pd.DataFrame) -> list[str]:

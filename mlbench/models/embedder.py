@@ -1,7 +1,9 @@
 """The embedding model: a trunk and one linear layer."""
 
-from typing import Self
+from contextlib import nullcontext
+from typing import Literal, Self
 
+import torch
 from torch import Tensor, nn
 
 from mlbench.api import ConfigError
@@ -23,6 +25,10 @@ class EmbeddingModel(nn.Module):
         embedding_size: Width E of the embeddings.
         freeze_batchnorm: Keep the trunk's batch norms in evaluation mode. Meant for pretrained trunks: the statistics
             of an untrained one say nothing.
+        frozen_trunk: Train the embedder alone. The trunk gets no gradient and stays in evaluation mode, so it is the
+            same fixed map of the images throughout.
+        precision: ``"bf16"`` computes in bfloat16, by autocast, in training mode; in evaluation mode, and with
+            ``"fp32"``, in the parameters' own precision. Embeddings are float32 either way.
 
     Attributes:
         trunk: The trunk.
@@ -33,7 +39,15 @@ class EmbeddingModel(nn.Module):
         ConfigError: If the trunk states no ``features``, or a size is not positive.
     """
 
-    def __init__(self, trunk: nn.Module, embedding_size: int, *, freeze_batchnorm: bool = False) -> None:
+    def __init__(
+        self,
+        trunk: nn.Module,
+        embedding_size: int,
+        *,
+        freeze_batchnorm: bool = False,
+        frozen_trunk: bool = False,
+        precision: Literal["fp32", "bf16"] = "fp32",
+    ) -> None:
         super().__init__()
         features = getattr(trunk, "features", None)
         if not isinstance(features, int) or features < 1:
@@ -45,17 +59,28 @@ class EmbeddingModel(nn.Module):
         self.embedder = nn.Linear(features, embedding_size)
         self.embedding_size = embedding_size
         self.freeze_batchnorm = freeze_batchnorm
+        self.frozen_trunk = frozen_trunk
+        self.precision = precision
+        if frozen_trunk:
+            trunk.requires_grad_(False)
         self.train(self.training)
 
     def forward(self, images: Tensor) -> Tensor:
         """Map ``[B, C, H, W]`` images to un-normalised embeddings ``[B, E]``."""
-        embeddings: Tensor = self.embedder(self.trunk(images))
-        return embeddings
+        lowered = self.training and self.precision == "bf16"
+        with torch.autocast(images.device.type, torch.bfloat16) if lowered else nullcontext():
+            with torch.set_grad_enabled(torch.is_grad_enabled() and not self.frozen_trunk):
+                features = self.trunk(images)
+            embeddings: Tensor = self.embedder(features)
+        # What follows, losses and miners, knows nothing of autocast.
+        return embeddings.float() if lowered else embeddings
 
     def train(self, mode: bool = True) -> Self:
-        """Set training mode everywhere but in frozen batch norms."""
+        """Set training mode everywhere but in a frozen trunk and in frozen batch norms."""
         super().train(mode)
-        if mode and self.freeze_batchnorm:
+        if self.frozen_trunk:
+            self.trunk.eval()
+        elif mode and self.freeze_batchnorm:
             for module in self.trunk.modules():
                 # By name, as in the Reality Check: the libraries have batch norms of their own (timm's BatchNormAct2d).
                 if "BatchNorm" in type(module).__name__:

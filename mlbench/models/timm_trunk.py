@@ -1,16 +1,17 @@
 """Any timm classification model as a trunk."""
 
 import importlib
+from collections.abc import Mapping
 from types import ModuleType
 from typing import Any, ClassVar
 
 import torch
 from torch import nn
 
-from mlbench.api import ComponentInfo
+from mlbench.api import ComponentInfo, ConfigError
 from mlbench.models._library_trunk import LibraryTrunk, no_download, unknown_model
 from mlbench.models._torchvision import import_torchvision
-from mlbench.models._weights import load_weights
+from mlbench.models._weights import content_of, load_weights
 
 
 class TimmTrunk(LibraryTrunk):
@@ -40,15 +41,26 @@ class TimmTrunk(LibraryTrunk):
     )
 
     def __init__(self, name: str, weights: str = "none", in_channels: int = 3) -> None:
-        timm = _import_timm()
+        timm = import_timm()
         _check_name(timm, name)
         body = _build(timm, name, pretrained=weights == "pretrained")
         if weights not in ("none", "pretrained"):
             load_weights(body, weights, _classifier_keys(timm, name, body))
         super().__init__(body, int(getattr(body, "head_hidden_size", None) or body.num_features), in_channels)
 
+    @classmethod
+    def weights_identity(cls, arguments: Mapping[str, Any]) -> str:
+        """Hash of the file that the weights come from, timm's name for those that it brings, or "none"."""
+        weights = str(arguments["weights"])
+        if weights == "pretrained":
+            timm, name = import_timm(), str(arguments["name"])
+            _check_name(timm, name)
+            return f"timm:{_with_tag(timm, name)}"
+        return weights if weights == "none" else content_of(weights)
 
-def _import_timm() -> ModuleType:
+
+def import_timm() -> ModuleType:
+    """Import timm, with the help that torchvision may need."""
     import_torchvision()  # timm imports it too, and would fail where its operators are missing.
     return importlib.import_module("timm")
 
@@ -61,6 +73,18 @@ def _check_name(timm: ModuleType, name: str) -> None:
     tagged = timm.list_models(f"{architecture}.*", pretrained=True)
     if tag and name not in tagged:
         raise unknown_model("timm", name, tagged, f"timm.list_models('{architecture}.*', pretrained=True)")
+
+
+def _with_tag(timm: ModuleType, name: str) -> str:
+    """The name with the tag of the weights that it stands for: which those are can change with timm's version.
+
+    Raises:
+        ConfigError: If timm has no weights for it.
+    """
+    config = timm.get_pretrained_cfg(name)
+    if config is None or not config.has_weights:
+        raise ConfigError(f"timm has no pretrained weights of {name!r}; name a file, or choose another model")
+    return f"{config.architecture}.{config.tag}" if config.tag else str(config.architecture)
 
 
 def _is_encoder(timm: ModuleType, architecture: str) -> bool:

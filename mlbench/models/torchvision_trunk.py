@@ -1,5 +1,6 @@
 """Any torchvision classification model as a trunk."""
 
+from collections.abc import Mapping
 from types import ModuleType
 from typing import Any, ClassVar
 
@@ -8,7 +9,7 @@ from torch import nn
 from mlbench.api import ComponentInfo
 from mlbench.models._library_trunk import LibraryTrunk, no_download, unknown_model
 from mlbench.models._torchvision import import_torchvision
-from mlbench.models._weights import load_weights
+from mlbench.models._weights import content_of, load_weights
 
 #: Models that carry auxiliary classifiers, and that rescale their input for weights ported from TensorFlow.
 _INCEPTIONS = ("googlenet", "inception_v3")
@@ -46,10 +47,7 @@ class TorchvisionTrunk(LibraryTrunk):
     )
 
     def __init__(self, name: str, weights: str = "none", in_channels: int = 3) -> None:
-        models = import_torchvision().models
-        known = models.list_models(module=models)
-        if name not in known:
-            raise unknown_model("torchvision", name, known, "torchvision.models.list_models(torchvision.models)")
+        models = _models_with(name)
         body = _build(models, name, pretrained=weights == "pretrained")
         full_keys = set(body.state_dict())
         _drop_auxiliary_classifiers(body)
@@ -57,6 +55,28 @@ class TorchvisionTrunk(LibraryTrunk):
         if weights not in ("none", "pretrained"):
             load_weights(body, weights, full_keys - set(body.state_dict()))
         super().__init__(body, features, in_channels)
+
+    @classmethod
+    def weights_identity(cls, arguments: Mapping[str, Any]) -> str:
+        """Hash of the file that the weights come from, torchvision's name for those that it brings, or "none"."""
+        weights = str(arguments["weights"])
+        if weights == "pretrained":
+            return f"torchvision:{_default_file(str(arguments['name']))}"
+        return weights if weights == "none" else content_of(weights)
+
+
+def _models_with(name: str) -> ModuleType:
+    """``torchvision.models``, which must have a model of that name."""
+    models: ModuleType = import_torchvision().models
+    known = models.list_models(module=models)
+    if name not in known:
+        raise unknown_model("torchvision", name, known, "torchvision.models.list_models(torchvision.models)")
+    return models
+
+
+def _default_file(name: str) -> str:
+    """The file of a model's best weights; its name ends in their hash."""
+    return str(_models_with(name).get_model_weights(name).DEFAULT.url).rpartition("/")[2]
 
 
 def _build(models: ModuleType, name: str, *, pretrained: bool) -> nn.Module:

@@ -6,14 +6,13 @@ The winning trial is not among the reproductions, so its luck does not count.
 """
 
 from collections.abc import Mapping
-from functools import cached_property
 from typing import Any, ClassVar
 
 from mlbench.api.errors import ConfigError
 from mlbench.api.info import ComponentInfo
 from mlbench.api.space import Value
+from mlbench.data.batches import batches_of
 from mlbench.data.samplers import MPerClass
-from mlbench.data.splits import ClassSplits, mlrc_splits
 from mlbench.protocols.job import Job, Outcome, Plan, Role, job_key
 from mlbench.protocols.recipe import Recipe, check_method, resolve_method, space_of, with_parameters
 from mlbench.search import Trial, propose, thresholds
@@ -31,18 +30,17 @@ class RealityCheck:
     version: ClassVar[int] = 1
 
     def __init__(self, recipe: Recipe) -> None:
-        """Check that trunk and methods can be built and that the dataset has classes enough.
+        """Check that trunk and methods can be built.
 
         Raises:
-            ConfigError: If the trunk does not fit the items, or a method or the evaluation names an unknown component,
-                argument or search path.
-            DataError: If there are too few classes for the folds.
+            ConfigError: If the trunk does not fit the items or its weights are not there, a method or the evaluation
+                names an unknown component, argument or search path, or a metric does not fit the split.
         """
         self.recipe = recipe
         self._proposed: dict[tuple[str, int, tuple[float, ...]], dict[str, Value]] = {}
-        recipe.trunk()
+        self._model = identity_of(recipe.benchmark.model) | {"trunk": recipe.trunk().identity()}
+        self._split = recipe.split()
         recipe.check_transforms()
-        self.splits: ClassSplits = mlrc_splits(recipe.dataset.classes, recipe.benchmark.folds)
         for index, method in enumerate(recipe.benchmark.methods):
             check_method(method, f"methods[{index}]")
         self._reported = recipe.evaluation()
@@ -50,12 +48,14 @@ class RealityCheck:
     def _check_batches(self, method: Method, where: str) -> None:
         if method.loss is None:
             return
-        classes = range(min(len(fold.train) for fold in self.splits.folds))
+        above = self.recipe.dataset.superclasses
         batch_size = method.batch_size or self.recipe.benchmark.training.batch_size
         sampler = resolve_method(method, where)["sampler"]
         try:
             built = sampler.build(batch_size=batch_size) if sampler else MPerClass(batch_size, method.samples_per_class)
-            built.batches(classes, seed=0)
+            for fold in self.recipe.splits.folds:
+                superclasses = None if above is None else [above[index] for index in fold.train]
+                batches_of(built, range(len(fold.train)), 0, superclasses)
         except ConfigError as error:
             raise ConfigError(f"{where} ({method.name}): {error}") from None
 
@@ -91,7 +91,7 @@ class RealityCheck:
             "protocol": {"id": "mlbench/reality-check", "version": self.version},
             "task": "test" if job.role == "test" else "train",
             "dataset": self.recipe.dataset.identity(),
-            "split": {"hash": self.splits.hash, "folds": self.recipe.benchmark.folds},
+            "split": {"hash": self.recipe.splits.hash, "folds": self.recipe.benchmark.folds} | self._split,
             "job": {"method": job.method, "role": job.role, "number": job.number, "fold": job.fold},
             "transforms": identity_of(self.recipe.benchmark.transforms),
             "model": self._model,
@@ -103,10 +103,6 @@ class RealityCheck:
     def _evaluation(self, job: Job) -> dict[str, Any]:
         """What the job measures: no training depends on what else is reported of a test."""
         return {name: value for name, value in self._reported.items() if name != "metrics" or job.role == "test"}
-
-    @cached_property
-    def _model(self) -> dict[str, Any]:
-        return identity_of(self.recipe.benchmark.model) | {"trunk": self.recipe.trunk().identity()}
 
     def _test(self, job: Job, outcomes: Mapping[str, Outcome]) -> dict[str, Any] | None:
         if any(outcomes[key].score is None for key in job.after):

@@ -7,20 +7,27 @@ from typing import Any
 from pydantic import ValidationError
 
 from mlbench.api.errors import ConfigError
+from mlbench.api.metric import GalleryMetric
 from mlbench.api.space import Categorical, Space
-from mlbench.registry import Resolved, info_of, resolve
+from mlbench.api.splits import ClassSplits, ItemSplits
+from mlbench.registry import Resolved, entries, find, info_of, load, resolve
 from mlbench.registry.schema import check_name, parameters
 from mlbench.spec import Benchmark, Component, Method, Transforms, identity_of
 
 #: The components of a method and their kinds.
 _PARTS = {"loss": "losses", "miner": "miners", "sampler": "samplers"}
+#: What identities leave out: records that are older than other splits have none.
+_USUAL_SPLIT = {"id": "mlbench/mlrc", "version": 1, "arguments": {}}
 #: What of a method can be searched.
 _SEARCHABLE = (*_PARTS, "loss_optimizer", "samples_per_class")
 
 
 @dataclass(frozen=True)
 class DatasetFacts:
-    """What a protocol may know of a dataset: enough to plan, nothing of its content."""
+    """What a protocol may know of a dataset: enough to plan, nothing of its content.
+
+    ``superclasses`` are those of its classes, where it has some.
+    """
 
     id: str
     version: int
@@ -29,19 +36,28 @@ class DatasetFacts:
     items: int
     source: str | None = None
     vectors: bool = False
+    superclasses: tuple[int, ...] | None = None
+    skipped: tuple[str, ...] = ()
 
     def identity(self) -> dict[str, Any]:
-        """What enters the identity of a run; of un-packaged code its source's hash too."""
-        known = {"id": self.id, "version": self.version, "content": self.content_hash}
-        return known | ({"source": self.source} if self.source else {})
+        """What enters the identity of a run; also the hash of un-packaged code, and the damaged items left out."""
+        known: dict[str, Any] = {"id": self.id, "version": self.version, "content": self.content_hash}
+        known |= {"source": self.source} if self.source else {}
+        return known | ({"skipped": list(self.skipped)} if self.skipped else {})
 
 
 @dataclass(frozen=True)
 class Recipe:
-    """A benchmark and its dataset's facts."""
+    """A benchmark, its dataset's facts and its splits."""
 
     benchmark: Benchmark
     dataset: DatasetFacts
+    splits: ClassSplits
+
+    def split(self) -> dict[str, Any]:
+        """Identity of the rule of the splits; empty for the usual one."""
+        identity = resolve("splits", as_table(self.benchmark.split), "split").identity()
+        return {} if identity == _USUAL_SPLIT else identity
 
     def trunk(self) -> Resolved:
         """The trunk.
@@ -71,9 +87,20 @@ class Recipe:
             )
 
     def metrics(self) -> list[Resolved]:
-        """The metrics that are reported besides the harness's own."""
+        """The metrics that are reported besides the harness's own.
+
+        Raises:
+            ConfigError: If one is unknown, or cannot search a gallery where the test has one.
+        """
         metrics = self.benchmark.evaluation.metrics
-        return [resolve("metrics", as_table(metric), f"evaluation.metrics[{i}]") for i, metric in enumerate(metrics)]
+        found = [resolve("metrics", as_table(metric), f"evaluation.metrics[{i}]") for i, metric in enumerate(metrics)]
+        for metric in found:
+            if isinstance(self.splits, ItemSplits) and not issubclass(metric.component, GalleryMetric):
+                raise ConfigError(
+                    f"{metric.where}: {metric.entry.id} cannot search a gallery (it has no method `search`), as "
+                    f"the test of the split {self.benchmark.split.id!r} does; remove it, or choose another split"
+                )
+        return found
 
     def evaluation(self) -> dict[str, Any]:
         """Identity of everything that is reported."""
@@ -88,8 +115,11 @@ class Recipe:
         """Everything that makes two rows comparable: the benchmark without its methods, and the dataset's content."""
         kept = identity_of(self.benchmark)
         del kept["methods"]
+        kept.pop("split", None)
         trunk = self.trunk().identity()
+        split = self.split()
         return kept | {
+            **({"split": split} if split else {}),
             "dataset": self.dataset.identity(),
             "model": kept["model"] | {"trunk": trunk},
             "evaluation": self.evaluation(),
@@ -99,6 +129,26 @@ class Recipe:
 def as_table(component: Component) -> dict[str, Any]:
     """A component of a benchmark file as the registry takes it."""
     return {"id": component.id, **component.arguments}
+
+
+def dataset_table(benchmark: Benchmark) -> dict[str, Any]:
+    """The dataset as the registry takes it, with its entry of ``paths`` as ``path`` unless it says one itself.
+
+    Raises:
+        ConfigError: If an entry of ``paths`` is of no dataset, or of this one and it takes no path.
+    """
+    table, entry = as_table(benchmark.dataset), find("datasets", benchmark.dataset.id, "dataset")
+    known = {other.name for other in entries("datasets")} | {entry.name}
+    for name in benchmark.paths:
+        if name not in known:
+            raise ConfigError(
+                f"paths.{name}: no dataset has this id; the benchmark's is {entry.id}, paths.{entry.name}"
+            )
+    if entry.name not in benchmark.paths or "path" in table:
+        return table
+    if "path" not in parameters(load(entry)):
+        raise ConfigError(f"paths.{entry.name}: {entry.id} lies in no folder and takes no path; remove it")
+    return table | {"path": benchmark.paths[entry.name]}
 
 
 def with_parameters(method: Method, values: Mapping[str, Any]) -> Method:

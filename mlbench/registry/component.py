@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from mlbench.api.errors import ConfigError
+from mlbench.api.trunk import StartsFromWeights
 from mlbench.registry.entries import Entry, find
 from mlbench.registry.loading import blamed, info_of, load
 from mlbench.registry.schema import Parameter, check_name, check_value, parameters
@@ -45,14 +46,26 @@ class Resolved:
     def identity(self) -> dict[str, Any]:
         """Id, behaviour version and every argument with its default: what enters the identity of a run.
 
-        For un-packaged code also the hash of its source.
+        For un-packaged code also the hash of its source. For weights made elsewhere stands what they are.
+
+        Raises:
+            ConfigError: If there are no such weights.
         """
         known = parameters(self.component)
         filled = {name: p.default for name, p in known.items() if _is_plain(p.default) and name not in _FROM_DATA}
         filled |= self.arguments
+        if "weights" in filled and issubclass(self.component, StartsFromWeights):
+            filled["weights"] = self._weights(filled)
         return component_identity(self.entry, self.component) | {
             "arguments": {name: _identity(value) for name, value in sorted(filled.items())},
         }
+
+    def _weights(self, arguments: Mapping[str, Any]) -> str:
+        with blamed(self.entry, self.where, "cannot tell what its weights are"):
+            try:
+                return str(self.component.weights_identity(arguments))
+            except ConfigError as error:
+                raise ConfigError(f"{self.where}: {error}") from None
 
     def build(self, **context: int) -> Any:
         """Construct it. ``context`` gives ``num_classes``, ``embedding_size``, ``in_channels``, ``batch_size``.

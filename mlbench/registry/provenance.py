@@ -19,6 +19,7 @@ _PARTS = NESTED | {
     "sampler": "samplers",
     "metrics": "metrics",
     "dataset": "datasets",
+    "split": "splits",
     "protocol": "protocols",
 }
 

@@ -13,11 +13,16 @@ from mlbench.spec.transforms import Transforms
 
 
 class Model(Table):
-    """A trunk and the linear embedder on top of it."""
+    """A trunk and the linear embedder on top of it.
+
+    ``freeze_batchnorm`` keeps the running statistics of the trunk's batch norms; ``frozen_trunk`` trains the embedder
+    alone.
+    """
 
     trunk: Component = result()
     embedding_size: int = result(128, ge=1)
     freeze_batchnorm: bool = result(True)
+    frozen_trunk: bool = added(False)
 
 
 class Stopping(Table):
@@ -59,17 +64,26 @@ class Evaluation(Table):
 
 
 class Runtime(Table):
-    """Where and how fast: nothing here can change a result."""
+    """Where and how fast: nothing here can change a result.
+
+    ``loaders`` threads of each worker make batches ahead, 0 makes them in step; by default 0 on the CPU, whose cores
+    train, and the cores that the workers leave on a GPU.
+    """
 
     workers: int | None = runtime(None, ge=0)
     device: str = runtime("cpu")
+    loaders: int | None = runtime(None, ge=0)
 
 
 class Benchmark(Table):
     """A benchmark: a protocol on a dataset with a model, for a list of methods.
 
     ``require`` names the plugins it needs with their versions (``"acme-losses>=1.2"``); they are looked for before
-    anything runs. What of them is used enters the identity of the runs by itself.
+    anything runs. What of them is used enters the identity of the runs by itself. ``paths`` says where datasets lie on
+    this machine, by bare id: what a dataset takes as ``path`` unless it is given one.
+
+    ``damaged`` says what to do about images that cannot be decoded: ``stop``, or ``skip`` them. What is skipped enters
+    the identity of the runs through the dataset's content hash; where nothing is, both are the same benchmark.
     """
 
     name: str = runtime(min_length=1, pattern=r"^[\w.-]+$")
@@ -80,6 +94,9 @@ class Benchmark(Table):
     folds: int = result(4, ge=2)
     reproductions: int = result(10, ge=1)
     dataset: Component = result()
+    split: Component = added(Component(id="mlrc"))
+    paths: dict[str, str] = runtime({})
+    damaged: Literal["stop", "skip"] = runtime("stop")
     model: Model = result()
     transforms: Transforms = result(Transforms())
     training: Training = result(Training())

@@ -2,7 +2,7 @@
 
 from typing import Any, Literal
 
-from mlbench.spec.base import Table, result
+from mlbench.spec.base import Table, added, result
 
 
 class Optimizer(Table):
@@ -24,6 +24,9 @@ class Training(Table):
 
     An epoch is ``iterations_per_epoch`` batches. Validation runs every ``evaluate_every`` epochs; training stops when
     ``epoch - best_epoch > patience`` at a validation, or after ``max_epochs``.
+
+    ``precision = "bf16"`` trains the model in mixed precision: its layers compute in bfloat16 where autocast lets them,
+    parameters, miners, losses and optimisers stay in float32. Embeddings that are evaluated are always float32's.
     """
 
     batch_size: int = result(32, ge=2)
@@ -34,3 +37,4 @@ class Training(Table):
     optimizer: Optimizer = result(Optimizer())
     loss_optimizer: Optimizer = result(Optimizer(lr=1e-2))
     threads: int = result(1, ge=1, le=256)
+    precision: Literal["fp32", "bf16"] = added("fp32")

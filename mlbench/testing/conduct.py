@@ -15,7 +15,7 @@ from mlbench.testing.batch import CLASSES, SIZE, Batch, balanced, uneven
 from mlbench.testing.known import declaration_of
 from mlbench.testing.requirement import NotApplicable, require, requirement
 from mlbench.testing.same import require_same
-from mlbench.testing.subject import Subject
+from mlbench.testing.subject import Subject, stream_of
 from mlbench.testing.surroundings import generator_states, seeded, untouched_generators, untouched_settings
 
 
@@ -42,7 +42,7 @@ def global_generators(subject: Subject) -> None:
     batch = balanced()
     with untouched_generators():
         if subject.kind == "samplers":
-            next(iter(built.batches(batch.labels.numpy(), 3)))
+            next(iter(stream_of(built, batch.labels.numpy(), 3)))
         else:
             built(batch.embeddings, batch.labels, **subject.needed(batch))
 

@@ -1,6 +1,5 @@
 """What a dataset must do."""
 
-import hashlib
 import re
 from typing import Any
 
@@ -9,16 +8,13 @@ import numpy.typing as npt
 
 from mlbench.api import Dataset, ItemTable, MlbenchError
 from mlbench.data.splits import mlrc_splits
+from mlbench.testing import columns
 from mlbench.testing.elsewhere import elsewhere
 from mlbench.testing.requirement import Requirement, Violation, require, requirement
 from mlbench.testing.same import require_same
+from mlbench.testing.sampled import SHARED, fingerprint, sampled
 from mlbench.testing.subject import Subject
 from mlbench.testing.surroundings import untouched_generators, untouched_settings
-
-#: As many items are loaded of a larger dataset: the first of every class, as far as that goes, and others at random.
-SAMPLE = 512
-#: Pictures that two classes may share, as a share of those compared: real collections have a few.
-_SHARED = 0.01
 
 
 @requirement("Subclass mlbench.api.Dataset, and build an ItemTable of ids, labels 0..C-1 and class names.")
@@ -29,9 +25,13 @@ def item_table(subject: Subject) -> None:
     items = dataset.items
     require(isinstance(items, ItemTable), f"items is {type(items).__name__}, not an ItemTable")
     require(isinstance(items.labels, np.ndarray) and items.labels.dtype == np.int64, "labels are no int64 array")
-    for name in ("ids", "class_names", "views"):
+    for name in ("ids", "class_names", "views", "splits", "roles", "superclass_names"):
         require(getattr(items, name) == getattr(other.items, name), f"another object has other {name}")
-    require_same(items.labels, other.items.labels, "labels of another object")
+    for name in ("labels", "superclasses", "boxes"):
+        first, second = (getattr(table, name) for table in (items, other.items))
+        require((first is None) == (second is None), f"another object has other {name}")
+        if first is not None:
+            require_same(first, second, f"{name} of another object")
 
 
 @requirement("Give it more classes: a fold needs training, validation and test classes of its own.")
@@ -54,7 +54,7 @@ def items_load(subject: Subject) -> None:
     """Every item loads, as ``[H, W, 1]`` or ``[H, W, 3]`` uint8, all alike in channels, or as a finite vector."""
     dataset, size = subject.shared, subject.shared.vector_size
     channels = set()
-    for index in _sample(dataset.items.labels):
+    for index in sampled(dataset.items.labels):
         name = dataset.items.ids[index]
         try:
             pixels = dataset.load(index)
@@ -73,7 +73,7 @@ def items_load(subject: Subject) -> None:
 @requirement("Load item i from what items.ids[i] names, and from nothing that changes.")
 def items_stay(subject: Subject) -> None:
     """An item loads to the same pixels again, in another order and of another object."""
-    chosen = _sample(subject.shared.items.labels)[:32]
+    chosen = sampled(subject.shared.items.labels)[:32]
     pixels = [_copied(subject.shared, index) for index in chosen]
     other = subject.build()
     again = [_copied(other, index) for index in reversed(chosen)]
@@ -85,13 +85,12 @@ def overlap(subject: Subject) -> None:
     """No picture is in two classes, but for one in a hundred; else training and test share pictures."""
     dataset = subject.shared
     classes: dict[bytes, set[int]] = {}
-    for index in _sample(dataset.items.labels):
-        content = hashlib.sha256(repr(dataset.load(index).shape).encode() + dataset.load(index).tobytes()).digest()
-        classes.setdefault(content, set()).add(int(dataset.items.labels[index]))
+    for index in sampled(dataset.items.labels):
+        classes.setdefault(fingerprint(dataset, index), set()).add(int(dataset.items.labels[index]))
     shared = [found for found in classes.values() if len(found) > 1]
     names = [dataset.items.class_names[label] for label in sorted(shared[0])] if shared else []
     message = f"{len(shared)} of {len(classes)} pictures are in several classes, one of them in {', '.join(names)}"
-    require(len(shared) <= _SHARED * len(classes), message)
+    require(len(shared) <= SHARED * len(classes), message)
 
 
 @requirement("Hash sorted names and file contents with hashlib; not hash(), ids, times or the order of a set.")
@@ -123,6 +122,7 @@ def global_settings(subject: Subject) -> None:
 CHECKS: tuple[Requirement, ...] = (
     item_table,
     splits,
+    *columns.CHECKS,
     items_load,
     items_stay,
     overlap,
@@ -130,16 +130,6 @@ CHECKS: tuple[Requirement, ...] = (
     global_generators,
     global_settings,
 )
-
-
-def _sample(labels: npt.NDArray[np.int64]) -> list[int]:
-    if len(labels) <= SAMPLE:
-        return list(range(len(labels)))
-    firsts = np.unique(labels, return_index=True)[1]
-    firsts = firsts[np.linspace(0, len(firsts) - 1, min(len(firsts), SAMPLE // 2)).astype(int)]
-    rest = np.setdiff1d(np.arange(len(labels)), firsts)
-    others = np.random.default_rng(0).choice(rest, SAMPLE - len(firsts), replace=False)
-    return sorted({*firsts.tolist(), *others.tolist()})
 
 
 def _copied(dataset: Any, index: int) -> npt.NDArray[np.uint8]:

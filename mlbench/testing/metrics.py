@@ -6,7 +6,7 @@ from typing import Any
 
 import torch
 
-from mlbench.api import MlbenchError
+from mlbench.api import GalleryMetric, MlbenchError
 from mlbench.testing import conduct
 from mlbench.testing.batch import Batch, balanced, batch_of, collapsed, duplicates, relabelled, singletons, zero_vectors
 from mlbench.testing.brute import retrieval
@@ -85,12 +85,29 @@ def degenerate(subject: Subject) -> None:
             continue
 
 
+@requirement("In search(), rank the gallery alone for every query, and leave out queries whose class it lacks.")
+def gallery(subject: Subject) -> None:
+    """What it gives of queries that search a gallery has the same names, and agrees with their definitions."""
+    metric, queries, offered = subject.build(), _noisy(), batch_of([1, 1, 1, 2, 3, 3, 4, 5, 5, 5], 11)
+    if not isinstance(metric, GalleryMetric):
+        raise NotApplicable("it has no method search")
+    arrays = (queries.embeddings, queries.labels, offered.embeddings, offered.labels)
+    found = metric.search(*(array.clone() for array in arrays))
+    names = sorted(set(found) ^ set(_numbers(subject, queries)))
+    require(not names, f"searching a gallery and not, it gives other names: {names}")
+    rows, labels, others, other_labels = (array.numpy() for array in arrays)
+    expected = retrieval(rows.astype(float), labels, _recalls(found), others.astype(float), other_labels)
+    for name in sorted(found.keys() & expected.keys()):
+        require_same(expected[name], found[name], f"{name} of a gallery by its definition and by the metric", _ROUNDING)
+
+
 CHECKS: tuple[Requirement, ...] = (
     named_numbers,
     bounds,
     brute_force,
     ties,
     lone_queries,
+    gallery,
     sample_order,
     class_names,
     degenerate,
@@ -130,10 +147,14 @@ def _numbers(subject: Subject, batch: Batch) -> dict[str, Any]:
 
 def _agree(subject: Subject, batch: Batch) -> None:
     found = _numbers(subject, batch)
-    recall_at = tuple(int(match[1]) for name in found if (match := re.fullmatch(r"recall_at_(\d+)", name)))
-    expected = retrieval(batch.embeddings.double().numpy(), batch.labels.numpy(), recall_at)
+    expected = retrieval(batch.embeddings.double().numpy(), batch.labels.numpy(), _recalls(found))
     known = sorted(found.keys() & expected.keys())
     if not known:
         raise NotApplicable("none of its names is a retrieval metric of the harness")
     for name in known:
         require_same(expected[name], found[name], f"{name} by its definition and by the metric", _ROUNDING)
+
+
+def _recalls(found: dict[str, Any]) -> tuple[int, ...]:
+    """The K of every Recall@K that was reported."""
+    return tuple(int(match[1]) for name in found if (match := re.fullmatch(r"recall_at_(\d+)", name)))

@@ -1,5 +1,6 @@
 """What a sampler must do."""
 
+import json
 import pickle
 from collections.abc import Iterator
 from itertools import islice
@@ -8,9 +9,9 @@ from typing import Any
 import numpy as np
 
 from mlbench.testing import conduct
-from mlbench.testing.requirement import NotApplicable, Requirement, require, requirement
+from mlbench.testing.requirement import NotApplicable, Requirement, Violation, require, requirement
 from mlbench.testing.same import require_same
-from mlbench.testing.subject import Subject, indices_of
+from mlbench.testing.subject import Subject, indices_of, stream_of
 from mlbench.testing.surroundings import seeded
 
 #: Twelve classes of two to seven samples, named with gaps and out of order.
@@ -107,6 +108,26 @@ def resumable(subject: Subject) -> None:
     require_same(expected, mixed, "two streams at a time")
 
 
+@requirement("Return in `state_dict` all that decides the next batches, as new lists, numbers and texts; no arrays.")
+def saved_stream(subject: Subject) -> None:
+    """Where a stream has a ``state_dict``, its JSON form continues it in a new stream, and no later draw changes it."""
+    for drawn in (0, 1, 13):
+        stream = _raw_stream(subject.build())
+        if not hasattr(stream, "state_dict"):
+            raise NotApplicable("its streams have no state_dict; they are continued by drawing again")
+        for _ in range(drawn):
+            next(stream)
+        state = stream.state_dict()
+        text = _json(state)
+        expected = [indices_of(next(stream)) for _ in range(_BATCHES)]
+        require(_json(state) == text, "a later draw changed the state that was taken before")
+        other = _raw_stream(subject.build())
+        next(other)
+        other.load_state_dict(json.loads(text))
+        found = [indices_of(next(other)) for _ in range(_BATCHES)]
+        require_same(expected, found, f"a new stream with the state after {drawn} batches")
+
+
 @requirement("Use the seed.")
 def seed_matters(subject: Subject) -> None:
     """Another seed gives another stream."""
@@ -121,7 +142,7 @@ def too_few_classes(subject: Subject) -> None:
     from mlbench.api import MlbenchError
 
     try:
-        stream = subject.build().batches(np.zeros(9, dtype=np.int64), 3)
+        stream = stream_of(subject.build(), np.zeros(9, dtype=np.int64), 3)
     except (ValueError, MlbenchError):
         return
     next(iter(stream))
@@ -136,6 +157,7 @@ CHECKS: tuple[Requirement, ...] = (
     endless,
     coverage,
     resumable,
+    saved_stream,
     seed_matters,
     too_few_classes,
     conduct.untouched_input,
@@ -156,10 +178,17 @@ def _stream(built: Any, seed: int = 3) -> Iterator[Any]:
     return map(indices_of, _raw_stream(built, seed))
 
 
-def _raw_stream(built: Any, seed: int = 3) -> Iterator[Any]:
+def _raw_stream(built: Any, seed: int = 3) -> Any:
     if hasattr(built, "refresh"):
         built.refresh(_POINTS.copy(), LABELS.copy())
-    return iter(built.batches(LABELS.copy(), seed))
+    return iter(stream_of(built, LABELS.copy(), seed))
+
+
+def _json(state: Any) -> str:
+    try:
+        return json.dumps(state)
+    except (TypeError, ValueError) as error:
+        raise Violation(f"the state has no JSON form: {error}") from error
 
 
 def _batches(built: Any, seed: int = 3) -> list[Any]:

@@ -7,9 +7,12 @@ from importlib.metadata import EntryPoint
 from itertools import islice
 from typing import Any
 
+import numpy as np
+import numpy.typing as npt
 import torch
 from torch import Tensor, nn
 
+from mlbench.data.batches import batches_of
 from mlbench.registry import Entry, Resolved, configure, find, info_of, load, parameters
 from mlbench.testing.batch import CLASSES, SIZE, Batch
 from mlbench.testing.known import declaration_of
@@ -82,7 +85,7 @@ class Subject:
         """Use an object on a batch, with its random choices seeded: once, or a sampler for twenty batches."""
         with seeded(1):
             if self.kind == "samplers":
-                return [indices_of(each) for each in islice(built.batches(batch.labels.numpy(), 3), 20)]
+                return [indices_of(each) for each in islice(stream_of(built, batch.labels.numpy(), 3), 20)]
             return built(batch.embeddings, batch.labels, **self.needed(batch))
 
     def needed(self, batch: Batch) -> dict[str, Tensor]:
@@ -98,6 +101,12 @@ class Subject:
 def indices_of(batch: Any) -> Any:
     """The positions in a batch: the batch itself, or its ``indices`` where it comes with ``groups``."""
     return getattr(batch, "indices", batch)
+
+
+def stream_of(sampler: Any, labels: npt.NDArray[np.int64], seed: int) -> Any:
+    """A sampler's stream; every third class is of the same superclass."""
+    _, classes = np.unique(labels, return_inverse=True)
+    return batches_of(sampler, labels, seed, classes % 3)
 
 
 def finite_scalar(value: Any) -> Tensor:

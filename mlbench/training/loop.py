@@ -17,6 +17,7 @@ from torch import Tensor, nn
 from mlbench.api import Diverged, FollowsEpochs
 from mlbench.api.sampler import GroupedBatch, Indices, RefreshedSampler, Sampler
 from mlbench.data.images import ImageView
+from mlbench.data.loader import Batch, Loader
 from mlbench.data.transforms import EvalTransform, TrainTransform
 from mlbench.evaluation import Retrieval
 from mlbench.models.embedder import EmbeddingModel
@@ -36,6 +37,7 @@ class Trained:
         curve: One entry for every validation.
         images: Images seen in training.
         training_seconds: Seconds in the batches, without validation.
+        waiting_seconds: Seconds of these in which nothing was done but wait for the next batch.
         stopped_early: Whether it stopped for being below `Setup.stop_below`.
     """
 
@@ -44,6 +46,7 @@ class Trained:
     curve: list[dict[str, float]] = field(default_factory=list)
     images: int = 0
     training_seconds: float = 0.0
+    waiting_seconds: float = 0.0
     stopped_early: bool = False
 
 
@@ -65,6 +68,7 @@ class Setup:
     metrics: Retrieval
     device: str
     seed: int
+    loaders: int = 0
     stop_below: Mapping[int, float] = field(default_factory=dict)
 
 
@@ -108,6 +112,7 @@ def train(
             done.stopped_early = True
             break
     done.images = steps.images
+    done.waiting_seconds = steps.loader.waited
     return done
 
 
@@ -121,6 +126,15 @@ class _Steps:
         self.optimizers = optimizers_of(setup.model, setup.loss, setup.training)
         self.generator = torch.Generator().manual_seed(setup.seed)
         self.needs = info_of(type(setup.loss)).needs
+        self.loader = Loader(
+            view,
+            setup.batches,
+            setup.train_transform,
+            self.generator,
+            views=2 if "second_view" in self.needs else 1,
+            threads=setup.loaders,
+            pinned=setup.device.startswith("cuda"),
+        )
         self.images = 0
 
     def refresh(self, epoch: int) -> None:
@@ -139,22 +153,21 @@ class _Steps:
         setup = self.setup
         setup.model.train()
         total = 0.0
-        for _ in range(setup.training.iterations_per_epoch):
-            value = self.step(next(setup.batches))
+        for batch in self.loader.take(setup.training.iterations_per_epoch):
+            value = self.step(batch)
             if not np.isfinite(value):
                 raise Diverged(f"the loss became {value} after {self.images} images")
             total += value
         return total / setup.training.iterations_per_epoch
 
-    def step(self, batch: Indices | GroupedBatch) -> float:
+    def step(self, batch: Batch) -> float:
         """One batch; its loss."""
         assert self.setup.loss is not None
-        indices, groups = (batch.indices, batch.groups) if isinstance(batch, GroupedBatch) else (batch, None)
-        labels = self.labels[torch.from_numpy(indices)].to(self.setup.device)
-        embeddings = self._embeddings(indices)
-        reference = {"ref_emb": self._embeddings(indices), "ref_labels": labels} if "second_view" in self.needs else {}
+        labels = self.labels[torch.from_numpy(batch.indices)].to(self.setup.device)
+        embeddings, *second = (self._embeddings(images) for images in batch.views)
+        reference = {"ref_emb": second[0], "ref_labels": labels} if second else {}
         pairs = self.setup.miner(embeddings, labels, **reference) if self.setup.miner else None
-        clusters = labels if groups is None else torch.from_numpy(groups).to(self.setup.device)
+        clusters = labels if batch.groups is None else torch.from_numpy(batch.groups).to(self.setup.device)
         grouped = {"groups": clusters} if "groups" in self.needs else {}
         loss = self.setup.loss(embeddings, labels, pairs, **reference, **grouped)
         for optimizer in self.optimizers:
@@ -162,12 +175,11 @@ class _Steps:
         loss.backward()
         for optimizer in self.optimizers:
             optimizer.step()
-        self.images += len(indices)
+        self.images += len(batch.indices)
         return float(loss.detach())
 
-    def _embeddings(self, indices: Indices) -> Tensor:
-        images = self.setup.train_transform(self.view.images(indices), self.generator)
-        embeddings: Tensor = self.setup.model(images.to(self.setup.device))
+    def _embeddings(self, images: Tensor) -> Tensor:
+        embeddings: Tensor = self.setup.model(images.to(self.setup.device, non_blocking=True))
         return embeddings
 
 

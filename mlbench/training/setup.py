@@ -1,12 +1,15 @@
 """From a request, which is plain data, to the built parts of a training."""
 
 from collections.abc import Mapping
-from typing import Any
+from dataclasses import replace
+from typing import Any, Literal
 
 import torch
 from torch import nn
 
 from mlbench.api.sampler import Sampler
+from mlbench.api.trunk import StartsFromWeights
+from mlbench.data.batches import batches_of
 from mlbench.data.images import ImageView
 from mlbench.data.samplers import MPerClass
 from mlbench.data.transforms import EvalTransform, TrainTransform, output_channels
@@ -17,11 +20,25 @@ from mlbench.spec import Training, Transforms
 from mlbench.training.loop import Setup
 
 
-def setup_of(request: Mapping[str, Any], train_view: ImageView, device: str) -> Setup:
+def setup_of(
+    request: Mapping[str, Any],
+    train_view: ImageView,
+    device: str,
+    trunk: Resolved | None = None,
+    loaders: int = 0,
+) -> Setup:
     """Build model, loss, miner, batches and transforms of a training request.
 
     Everything random is seeded here: initial weights and random choices inside losses and miners by the global
     generator, batches and augmentation by generators of their own.
+
+    Args:
+        request: What to train.
+        train_view: What to train on.
+        device: Where to compute.
+        trunk: The request's trunk as the benchmark file names it. The request says what its initial weights are, not
+            where they lie; where they are random it says all.
+        loaders: Threads that make batches ahead.
 
     Raises:
         ConfigError: If a component refuses its arguments, or the batch does not fit the classes.
@@ -30,7 +47,8 @@ def setup_of(request: Mapping[str, Any], train_view: ImageView, device: str) -> 
     training = Training.model_validate(request["training"])
     torch.set_num_threads(training.threads)
     torch.manual_seed(seed)
-    model = model_of(request, train_view).to(device)
+    trunk = trunk or from_identity("models", request["model"]["trunk"], "model.trunk")
+    model = _model(request, train_view, trunk, training.precision).to(device)
     context = {"num_classes": int(train_view.labels.max()) + 1, "embedding_size": model.embedding_size}
     loss, miner = (_module(request[part], context, part, device) for part in ("loss", "miner"))
     sampler = _sampler(request, training.batch_size)
@@ -40,13 +58,14 @@ def setup_of(request: Mapping[str, Any], train_view: ImageView, device: str) -> 
         loss=loss,
         miner=miner,
         sampler=sampler,
-        batches=sampler.batches(train_view.labels, seed),
+        batches=batches_of(sampler, train_view.labels, seed, train_view.superclasses),
         train_transform=TrainTransform(transforms),
         eval_transform=EvalTransform(transforms),
         training=training,
         metrics=Retrieval(tuple(request["evaluation"]["recall_at"])),
         device=device,
         seed=seed,
+        loaders=loaders,
         stop_below={int(epoch): float(score) for epoch, score in request.get("stop_below", [])},
     )
 
@@ -59,12 +78,26 @@ def _sampler(request: Mapping[str, Any], batch_size: int) -> Sampler:
 
 
 def model_of(request: Mapping[str, Any], view: ImageView) -> EmbeddingModel:
-    """The model of a request for the items of a view, freshly initialised."""
+    """The model of a request for the items of a view, to be filled with a trained state."""
+    trunk = from_identity("models", request["model"]["trunk"], "model.trunk")
+    if issubclass(trunk.component, StartsFromWeights):
+        trunk = replace(trunk, arguments={**trunk.arguments, "weights": "none"})
+    return _model(request, view, trunk)
+
+
+def _model(
+    request: Mapping[str, Any], view: ImageView, trunk: Resolved, precision: Literal["fp32", "bf16"] = "fp32"
+) -> EmbeddingModel:
     table = request["model"]
     transforms = Transforms.model_validate(request["transforms"])
     channels = view.channels if view.vectors else output_channels(transforms, view.channels)
-    trunk: nn.Module = from_identity("models", table["trunk"], "model.trunk").build(in_channels=channels)
-    return EmbeddingModel(trunk, table["embedding_size"], freeze_batchnorm=table["freeze_batchnorm"])
+    return EmbeddingModel(
+        trunk.build(in_channels=channels),
+        table["embedding_size"],
+        freeze_batchnorm=table["freeze_batchnorm"],
+        frozen_trunk=table.get("frozen_trunk", False),
+        precision=precision,
+    )
 
 
 def from_identity(kind: str, identity: Mapping[str, Any], where: str) -> Resolved:

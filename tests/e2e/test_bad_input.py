@@ -153,6 +153,28 @@ def test_a_folder_that_is_unfit_is_named_with_what_to_do(run, images, tmp_path, 
     assert not list(Store(tmp_path / "store").records())
 
 
+def test_damaged_images_can_be_left_out_and_every_record_says_so(mlbench, run, benchmark_file, images, tmp_path):
+    change = {"dataset": {"id": "folder", "path": str(images)}, "transforms": COLOUR}
+    code, _, err = run(damaged="skip", **change)
+    assert code == 0, err
+    untouched = {record.run for record in Store(tmp_path / "store").records()}
+    (tmp_path / "store").rename(tmp_path / "whole")
+    assert run(**change)[0] == 0  # nothing was damaged: the same runs
+    assert {record.run for record in Store(tmp_path / "store").records()} == untouched
+    torn(images)
+    (tmp_path / "store").rename(tmp_path / "stopped")
+    code, out, err = run(damaged="skip", **change, runtime={"workers": 1})
+    assert code == 0, err
+    assert "47 images, 16 classes; 1 damaged images skipped (class-03/1.png)" in out
+    records = list(Store(tmp_path / "store").records())
+    assert all(record.request["dataset"]["skipped"] == ["class-03/1.png"] for record in records)
+    assert not untouched & {record.run for record in records}
+    status = mlbench("status", benchmark_file(damaged="skip", **change), "--store", tmp_path / "store")
+    assert "skipped as damaged: class-03/1.png" in status[1]
+    (images / "class-03" / "0.png").write_bytes(b"")
+    refused(run(damaged="skip", **change), "'class-03' (1 left)", "restore", "class")
+
+
 def test_a_folder_that_is_not_there_is_named(run, tmp_path):
     refused(run(dataset={"id": "folder", "path": str(tmp_path / "nowhere")}), "nowhere", "does not exist", "path")
 

@@ -8,9 +8,10 @@ from brute import DISTANCES, data, run_python
 from loss_checks import LOSSES, check, check_losses
 from mlbench_kernels import losses
 from mlbench_kernels.losses import pair_loss
-from mlbench_kernels.losses.listed import pair_distances_op, positive_pairs_op, positive_table_op
+from mlbench_kernels.losses.listed import pair_distances_op, positive_pairs_op, positive_slots_op
 from mlbench_kernels.losses.statistics import pair_statistics_op
 from mlbench_kernels.rules import Hinge, LogSumExp, Triplets
+from mlbench_kernels.rules.intervals import places
 
 NAMES = ["MinedTripletLoss", *sorted(cls.__name__ for cls in losses.MetricLoss.__subclasses__())]
 MODULES = [(name, {}) for name in NAMES] + [("TripletMarginLoss", {"kind": "semi-hard", "margin": 0.3})]
@@ -42,10 +43,26 @@ def test_gradients_do_not_depend_on_the_tiling(monkeypatch):
             check(name, pool, "euclidean", problem, "blocked", 1e-9)
 
 
-def test_triplets_of_many_positives_are_searched(monkeypatch):
-    import mlbench_kernels.rules.triplets as triplets
+@pytest.mark.parametrize("scale", [1e-20, 1.0, 1e20])
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float64], ids=str)
+def test_places_on_a_grid_are_those_of_a_search(dtype, scale):
+    generator = torch.Generator().manual_seed(1)
+    limits = torch.rand(6, 40, dtype=dtype, generator=generator) * scale
+    limits[1, :9] = -torch.inf
+    limits[2] = -torch.inf
+    limits[3] = 0.3 * scale
+    limits[4, 5:] = limits[4, 5:6]
+    limits = limits.sort(dim=1).values
+    some = limits.where(limits > -torch.inf, 0)
+    near = [some, some.nextafter(some + scale), some.nextafter(some - scale), torch.full((6, 1), torch.inf)]
+    values = torch.cat((1.5 * scale * torch.rand(6, 500, dtype=dtype, generator=generator), *near), dim=1)
+    assert torch.equal(places(limits, values), torch.searchsorted(limits, values, right=True))
 
-    monkeypatch.setattr(triplets, "_FEW", 0)
+
+def test_triplets_of_many_positives_are_placed_on_a_grid(monkeypatch):
+    import mlbench_kernels.rules.intervals as intervals
+
+    monkeypatch.setattr(intervals, "_FEW", 0)
     x, labels = data(60, 5, 4)
     for name in ("all", "semi-hard"):
         check(name, "negatives", "euclidean", [x.double(), labels], "blocked", 1e-9)
@@ -188,7 +205,7 @@ def test_operators_are_registered_as_torch_expects():
         index = torch.tensor([0, 3, 3]), torch.tensor([1, 2, 6])
         torch.library.opcheck(pair_distances_op, (problem[0], problem[2], "cosine", *index))
         torch.library.opcheck(positive_pairs_op, (labels, problem[3]))
-        torch.library.opcheck(positive_table_op, (labels, problem[3]))
+        torch.library.opcheck(positive_slots_op, (labels, problem[3]))
 
 
 @pytest.mark.parametrize(("name", "options"), MODULES, ids=str)

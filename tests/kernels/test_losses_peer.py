@@ -103,3 +103,24 @@ def test_semi_hard_triplets_are_those_of_the_miner_of_that_margin(margin, form):
     expected = value_and_gradients(theirs.TripletMarginLoss(margin=margin), arguments)
     torch.testing.assert_close(found, expected)
     assert loss.terms == len(arguments[2][0])
+
+
+@pytest.mark.parametrize("case", ["contrastive", "multi-similarity", "nt-xent", "sup-con", "triplet"])
+def test_training_takes_the_same_course(case):
+    name, our_arguments, their_arguments = CASES[case]
+    vectors, labels = data(32, 10, 8)
+    curves = []
+    for loss in (getattr(ours, name)(**our_arguments), getattr(theirs, name)(**their_arguments)):
+        torch.manual_seed(0)
+        head = torch.nn.Linear(10, 6, dtype=torch.float64)
+        optimizer = torch.optim.SGD(head.parameters(), lr=0.1)
+        curve = []
+        for _ in range(15):
+            value = loss(head(vectors.double()), labels)
+            optimizer.zero_grad()
+            value.backward()
+            optimizer.step()
+            curve.append(value.detach())
+        curves.append(torch.stack(curve))
+    assert curves[0][-1] < curves[0][0]
+    torch.testing.assert_close(*curves, rtol=1e-8, atol=1e-10)

@@ -1,5 +1,6 @@
 """What a plugin author imports."""
 
+import dataclasses
 import subprocess
 import sys
 
@@ -175,8 +176,45 @@ def test_its_content_hash_follows_items_and_images_unless_it_has_one_of_its_own(
     Squares = api.table_dataset(squares, square)
     hashes = [Squares(**given).content_hash for given in ({}, {"shade": 9}, {"shade": 10}, {"classes": 3})]
     assert hashes[0] == hashes[1] and len(set(hashes)) == 3
+    table, square_by_square = squares(), (square(name, 2, 9) for name in squares().ids)
+    words = (repr(column) for column in (table.ids, table.class_names, None))
+    assert hashes[0] == api.digest([*words, table.labels, *square_by_square])
     declared = api.table_dataset(squares, square, content=lambda classes, shade: f"{classes}-{shade}")
     assert declared(shade=3).content_hash == "2-3"
+
+
+def test_its_content_hash_covers_every_column_that_there_is():
+    count = len(squares())
+    columns = [
+        {},
+        {"splits": ("train",) * count},
+        {"splits": ("test",) * count},
+        {"roles": ("query",) * count},
+        {"superclasses": np.zeros(2, np.int64), "superclass_names": ("a",)},
+        {"superclasses": np.zeros(2, np.int64), "superclass_names": ("b",)},
+        {"boxes": np.zeros((count, 4), np.int64)},
+    ]
+
+    def dataset(change):
+        def items(classes: int = 2, shade: int = 9) -> ItemTable:
+            return dataclasses.replace(squares(classes, shade), **change)
+
+        return api.table_dataset(items, square)()
+
+    assert len({dataset(change).content_hash for change in columns}) == len(columns)
+    assert dataset({}).content_hash == api.table_dataset(squares, square)().content_hash
+
+
+@pytest.mark.parametrize(
+    ("column", "complaint"),
+    [
+        ({"splits": ("train", "tests")}, "splits are train, val, test or empty, got 'tests'"),
+        ({"roles": ("query", "probe")}, "roles are query, gallery or empty, got 'probe'"),
+    ],
+)
+def test_a_word_that_no_column_knows_is_refused(column, complaint):
+    with pytest.raises(DataError, match=complaint):
+        ItemTable(ids=("a", "b"), labels=np.zeros(2, np.int64), class_names=("c",), **column)
 
 
 @pytest.mark.parametrize(

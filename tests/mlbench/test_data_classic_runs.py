@@ -9,9 +9,11 @@ from mlbench.data.classic.cub200 import Cub200
 
 def test_the_papers_protocol_is_planned_on_cub(mlbench, tmp_path):
     write_cub(tmp_path, classes=88, per_class=2)  # 33 classes train in a fold, a batch of the paper's has 32
-    code, out, err = mlbench("plan", "reality-check", "--set", "dataset.id=cub200", "--set", f"dataset.path={tmp_path}")
+    changes = ("dataset=cub200", f"paths.cub200={tmp_path}", "model.trunk.weights=none")
+    code, out, err = mlbench("plan", "reality-check", *(part for change in changes for part in ("--set", change)))
     assert code == 0, err
     assert "mlbench/cub200" in out and "88 classes" in out and "176" in out
+    assert "14 methods with a search × 50 trials × 4 folds; 15 methods × 10 reproductions × 4 folds" in out
 
 
 def test_a_run_on_cub_ends_in_a_leaderboard(mlbench, tmp_path, benchmark_file):

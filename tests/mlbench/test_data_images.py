@@ -1,41 +1,15 @@
+import dataclasses
 import gc
 
 import numpy as np
 import pytest
 import torch
+from pictures import Memory, random_images
 from PIL import Image
 
 from mlbench.api.dataset import Dataset, ItemTable
 from mlbench.api.errors import DataError
 from mlbench.data.images import ImageStore, ImageView
-
-
-class Memory(Dataset):
-    """A dataset of the arrays it is given; an exception in the place of an array is raised on loading."""
-
-    def __init__(self, images: list, labels: list[int]) -> None:
-        self.images, self.labels = images, labels
-
-    @property
-    def items(self) -> ItemTable:
-        ids = tuple(f"item{index}" for index in range(len(self.images)))
-        names = tuple(f"class{index}" for index in range(max(self.labels) + 1))
-        return ItemTable(ids=ids, labels=np.array(self.labels, np.int64), class_names=names)
-
-    def load(self, index: int) -> np.ndarray:
-        if isinstance(self.images[index], Exception):
-            raise self.images[index]
-        return self.images[index]
-
-    @property
-    def content_hash(self) -> str:
-        return ""
-
-
-def random_images(*shapes: tuple[int, ...]) -> list[np.ndarray]:
-    rng = np.random.default_rng(0)
-    return [rng.integers(0, 256, shape, dtype=np.uint8) for shape in shapes]
-
 
 LABELS = [0, 1, 2, 0, 1, 2]
 
@@ -54,15 +28,6 @@ def test_a_view_renumbers_its_classes_in_the_order_asked_for(images: list[np.nda
         (image,) = view.images([position])
         assert image.dtype == torch.uint8
         assert np.array_equal(image.permute(1, 2, 0), images[item])
-
-
-def test_batches_are_one_tensor_only_for_images_of_one_size() -> None:
-    same = ImageStore.build(Memory(random_images(*[(4, 5, 1)] * 6), LABELS), None).view([0, 1])
-    batch = same.images(np.array([3, 0, 0]))
-    assert isinstance(batch, torch.Tensor) and batch.shape == (3, 1, 4, 5)
-    mixed = ImageStore.build(Memory(random_images(*[(4, 5 + i, 1) for i in range(6)]), LABELS), None).view([0, 1])
-    listed = mixed.images(range(2))
-    assert isinstance(listed, list) and [tuple(image.shape) for image in listed] == [(1, 4, 5), (1, 4, 6)]
 
 
 def reachable_pixels(view: ImageView) -> int:
@@ -138,6 +103,7 @@ def test_all_undecodable_items_are_told_at_once() -> None:
         "  /data/3.jpg: truncated",
         "  /data/5.jpg: truncated",
         "  and 2 more",
+        "Replace them, or leave them out with --set damaged=skip",
     ]
 
 
@@ -156,3 +122,14 @@ def test_an_array_that_is_no_image_is_named(image: np.ndarray) -> None:
 def test_impossible_views_are_refused(images: list[np.ndarray], classes: list[int], why: str) -> None:
     with pytest.raises(DataError, match=rf"distinct classes among 0\.\.2: {why}"):
         ImageStore.build(Memory(images, LABELS), None).view(classes)
+
+
+def test_a_view_knows_the_superclasses_of_its_images(images: list[np.ndarray]) -> None:
+    class Families(Memory):
+        @property
+        def items(self) -> ItemTable:
+            above = np.array([1, 0, 2])
+            return dataclasses.replace(super().items, superclasses=above, superclass_names=("a", "b", "c"))
+
+    assert ImageStore.build(Families(images, LABELS), None).view([2, 0]).superclasses.tolist() == [1, 2, 1, 2]
+    assert ImageStore.build(Memory(images, LABELS), None).view([2, 0]).superclasses is None

@@ -5,12 +5,15 @@ import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from PIL import Image
 from torch import Tensor
 
 from mlbench.api.errors import ConfigError
 from mlbench.data.affine import AFFINE_DRAWS, random_affine
-from mlbench.data.crops import CROP_DRAWS, centre_crop, crop_boxes
+from mlbench.data.crops import CROP_DRAWS, centre_crop, crop_boxes, cut_boxes
+from mlbench.data.first_resize import resized
 from mlbench.data.transforms import EvalTransform, TrainTransform, output_channels
+from mlbench.models._torchvision import import_torchvision
 from mlbench.spec import load_benchmark
 from mlbench.spec.transforms import RandomAffine, RandomResizedCrop, Transforms
 
@@ -239,6 +242,68 @@ def test_two_values_are_refused(part: str) -> None:
         load_benchmark("smoke", [f"transforms.{part}=[0.5, 0.5]"])
     with pytest.raises(ConfigError, match=r"transforms\.std: every value must be above 0"):
         load_benchmark("smoke", ["transforms.std=[0.0]"])
+
+
+@pytest.fixture(scope="module")
+def theirs():
+    """torchvision's functions on tensors."""
+    import_torchvision()
+    from torchvision.transforms.v2 import functional
+
+    return functional
+
+
+@settings(max_examples=60)
+@given(st.data())
+def test_a_crop_has_torchvisions_pixels(theirs, data: st.DataObject) -> None:
+    height, width = data.draw(st.integers(8, 300)), data.draw(st.integers(8, 300))
+    box_height, box_width = data.draw(st.integers(1, height)), data.draw(st.integers(1, width))
+    top, left = data.draw(st.integers(0, height - box_height)), data.draw(st.integers(0, width - box_width))
+    size, channels = data.draw(st.sampled_from([16, 61, 227])), data.draw(st.sampled_from([1, 3]))
+    image = random_images(height, width, channels, seed=data.draw(st.integers(0, 9))).permute(2, 0, 1)
+    box = torch.tensor([[top, left, box_height, box_width]])
+    expected = theirs.resized_crop(image.contiguous(), top, left, box_height, box_width, [size, size], antialias=True)
+    for layout in (image, image.contiguous()):
+        assert torch.equal(cut_boxes([layout], size, box)[0], expected)
+
+
+def test_the_reality_checks_transforms_are_torchvisions(theirs) -> None:
+    """On the same boxes: 256 on the shorter side, crop to 227, flip, BGR in 0..255 without the mean, bit for bit."""
+    photos = [random_images(300 + 40 * index, 400, 3, seed=index).numpy() for index in range(4)]
+    mean = (104.0, 117.0, 128.0)
+    spec = Transforms(
+        size=227, resize=256, crop=RandomResizedCrop(), flip=0.5, pixels="bgr-255", mean=mean, std=(1.0,) * 3
+    )
+    stored = [torch.from_numpy(resized(photo, 256)).permute(2, 0, 1) for photo in photos]
+    transform = TrainTransform(spec)
+    draws = transform.draw(stored, generator(4))
+    assert draws.flip.any() and not draws.flip.all()
+    trained, evaluated = transform(stored, generator(4)), EvalTransform(spec)(stored)
+    for index, photo in enumerate(photos):
+        whole = theirs.pil_to_tensor(theirs.resize(Image.fromarray(photo), 256))
+        crop = theirs.resized_crop(whole, *draws.boxes[index].tolist(), [227, 227], antialias=True)
+        crop = theirs.horizontal_flip(crop) if draws.flip[index] else crop
+        for ours, pixels in ((trained, crop), (evaluated, theirs.center_crop(whole, 227))):
+            expected = theirs.normalize(pixels.flip(0).float(), list(mean), [1.0] * 3)
+            assert torch.equal(ours[index], expected)
+
+
+def test_unit_pixels_are_torchvisions_to_a_rounding(theirs) -> None:
+    image = random_images(3, 32, 32)
+    spec = config(size=32, mean=(0.485, 0.456, 0.406), std=(0.229, 0.224, 0.225))
+    scaled = theirs.to_dtype(image, torch.float32, scale=True)
+    expected = theirs.normalize(scaled, list(spec.mean), list(spec.std))
+    # Either side rounds values below 1 by 2**-25 up to three times, divides by 0.224, and rounds values below 4.
+    bound = 2 * (3 * 2**-25 / 0.224 + 2**-23)
+    assert float((EvalTransform(spec)([image])[0] - expected).abs().max()) <= bound
+
+
+@settings(max_examples=40)
+@given(st.integers(8, 500), st.integers(8, 500), st.integers(8, 64))
+def test_the_first_resize_is_torchvisions(theirs, height: int, width: int, shorter: int) -> None:
+    image = random_images(height, width, 3).numpy()
+    expected = np.asarray(theirs.resize(Image.fromarray(image), shorter))
+    assert np.array_equal(resized(image, shorter), expected)
 
 
 def test_the_callers_images_are_left_alone() -> None:

@@ -33,7 +33,7 @@ def test_every_make_target_and_every_verb_exists(page):
 
     text = page.read_text(encoding="utf-8")
     targets = set(re.findall(r"^([a-z]+):", (ROOT / "Makefile").read_text(encoding="utf-8"), flags=re.M))
-    verbs = {command.name for command in app.registered_commands}
+    verbs = {verb.name for verb in (*app.registered_commands, *app.registered_groups)}
     assert set(re.findall(r"\bmake ([a-z]+)\b(?= |`|$|\))", "\n".join(code_of(text)))) <= targets
     assert set(re.findall(r"^(?:`)?mlbench ([a-z][a-z-]*)", "\n".join(code_of(text)), flags=re.M)) <= verbs
 

@@ -175,9 +175,9 @@ def test_several_metrics_report_together_but_not_the_same_thing_twice():
     embeddings, labels = clusters(0)
     rows, names = torch.as_tensor(embeddings), torch.as_tensor(labels)
     retrieval, spread = Retrieval((1,)), lambda rows, names: {"Spread": float(rows.std())}
-    assert measure([retrieval, spread], rows, names) == retrieval(rows, names) | spread(rows, names)
+    assert measure([retrieval, spread], [rows], [names]) == retrieval(rows, names) | spread(rows, names)
     with pytest.raises(ConfigError, match="two metrics report 'lone_queries'; remove one"):
-        measure([retrieval, Retrieval((1, 2))], rows, names)
+        measure([retrieval, Retrieval((1, 2))], [rows], [names])
 
 
 def test_concatenated_embeddings_weigh_every_model_the_same():

@@ -10,6 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import mlbench.spec as spec
+from mlbench.data.splits import mlrc_splits
 from mlbench.protocols import DatasetFacts, Outcome, RealityCheck, Recipe
 from mlbench.protocols.job import Job
 from mlbench.spec import Benchmark, canonical_json, digest, identity_of, load_benchmark
@@ -51,6 +52,7 @@ GOLDEN_REQUEST = "41670404594965b43206ec4753a8318a4a1d0e73112c18de3348b6a5084db9
 #: For every field that can change a result, another value; dotted paths, ``methods`` means the first one.
 CHANGES = {
     "protocol": "acme/other",
+    "split": {"id": "leave-one-view-out", "view": "front"},
     "seed": 8,
     "folds": 2,
     "reproductions": 3,
@@ -58,6 +60,7 @@ CHANGES = {
     "model.trunk": {"id": "conv-small", "width": 9},
     "model.embedding_size": 65,
     "model.freeze_batchnorm": True,
+    "model.frozen_trunk": True,
     "transforms.size": 31,
     "transforms.resize": None,
     "transforms.crop.scale": [0.2, 1.0],
@@ -77,6 +80,7 @@ CHANGES = {
     "training.evaluate_every": 3,
     "training.patience": 8,
     "training.threads": 2,
+    "training.precision": "bf16",
     "training.optimizer.name": "SGD",
     "training.optimizer.lr": 1e-5,
     "training.optimizer.weight_decay": 0.0,
@@ -106,8 +110,11 @@ NO_CHANGES = {
     "name": "other",
     "summary": "other",
     "require": ["acme-losses>=1.2"],
+    "paths": {"glyphs": "/data"},
     "runtime.workers": 7,
     "runtime.device": "cuda:1",
+    "runtime.loaders": 3,
+    "damaged": "skip",
     "methods.name": "other",
     "methods.summary": "other",
 }
@@ -167,7 +174,11 @@ def changed(path, value):
 
 def request(benchmark, job=PLAIN, facts=FACTS):
     outcomes = {key: Outcome("run", 0.5) for key in job.after}
-    return RealityCheck(Recipe(benchmark, facts)).request(job, outcomes)
+    return RealityCheck(recipe(benchmark, facts)).request(job, outcomes)
+
+
+def recipe(benchmark, facts=FACTS):
+    return Recipe(benchmark, facts, mlrc_splits(facts.classes, benchmark.folds))
 
 
 # -- classification --------------------------------------------------------------------------------------------------
@@ -274,11 +285,11 @@ def test_a_test_is_another_one_when_something_else_is_reported():
 
 def test_the_recipe_is_everything_but_the_methods():
     fewer = {**FULL, "methods": FULL["methods"][:1], "name": "other"}
-    recipes = [Recipe(load_benchmark(source), FACTS).identity() for source in (FULL, fewer)]
+    recipes = [recipe(load_benchmark(source)).identity() for source in (FULL, fewer)]
     assert recipes[0] == recipes[1] and "methods" not in recipes[0]
     for path, value in CHANGES.items():
         if not path.startswith("methods") and path != "dataset":
-            assert Recipe(changed(path, value), FACTS).identity() != recipes[0], path
+            assert recipe(changed(path, value)).identity() != recipes[0], path
 
 
 # -- pinned ----------------------------------------------------------------------------------------------------------

@@ -12,16 +12,20 @@ from safetensors.torch import save_file
 from torch import Tensor, nn
 
 from mlbench.api import ComponentInfo, ConfigError, Trunk, UnknownNameError
-from mlbench.models import ConvSmall, EmbeddingModel, TimmTrunk, TorchvisionTrunk
+from mlbench.models import ConvSmall, EfficientNetLite0, EmbeddingModel, TimmTrunk, TorchvisionTrunk
 from mlbench.models._torchvision import import_torchvision
+from mlbench.spec import Training
+from mlbench.training.optimizers import optimizers_of
 
 # The smallest of each library.
 TIMM = "test_resnet"
 TORCHVISION = "shufflenet_v2_x0_5"
+INIT = {"init_weights": False}  # leaving it out draws a warning
 
 TRUNKS = [
     pytest.param(lambda channels: ConvSmall(channels), id="conv-small"),
     pytest.param(lambda channels: TimmTrunk(TIMM, in_channels=channels), id="timm"),
+    pytest.param(lambda channels: EfficientNetLite0("none", in_channels=channels), id="efficientnet-lite0"),
     pytest.param(lambda channels: TorchvisionTrunk(TORCHVISION, in_channels=channels), id="torchvision"),
 ]
 
@@ -145,11 +149,17 @@ def test_a_saved_trunk_is_a_weight_file(library, tmp_path):
     assert same(make(name, weights=str(tmp_path / "trunk.pth")).state_dict(), trunk.state_dict())
 
 
-def test_auxiliary_classifiers_in_a_file_are_skipped(tmp_path):
-    full = import_torchvision().models.googlenet(init_weights=False)
-    torch.save(full.state_dict(), tmp_path / "googlenet.pth")
-    trunk = TorchvisionTrunk("googlenet", weights=str(tmp_path / "googlenet.pth"))
-    assert torch.equal(trunk.body.conv1.conv.weight, full.conv1.conv.weight)
+@pytest.mark.parametrize(("name", "options"), [("googlenet", INIT), ("inception_v3", INIT), ("resnet50", {})])
+def test_public_files_load_without_their_classifiers(name, options, tmp_path):
+    with torch.device("meta"):
+        full = import_torchvision().models.get_model(name, **options)
+    # One number for each tensor keeps the file small: its place in the file.
+    numbers = {key: torch.tensor(place, dtype=t.dtype) for place, (key, t) in enumerate(full.state_dict().items())}
+    torch.save({key: numbers[key].expand(t.shape) for key, t in full.state_dict().items()}, tmp_path / "public.pth")
+    loaded = TorchvisionTrunk(name, weights=str(tmp_path / "public.pth")).body.state_dict()
+    assert all((tensor == numbers[key]).all() for key, tensor in loaded.items())
+    dropped = {key.partition(".")[0] for key in numbers.keys() - loaded.keys()}
+    assert dropped == {"googlenet": {"fc", "aux1", "aux2"}, "inception_v3": {"fc", "AuxLogits"}}.get(name, {"fc"})
 
 
 def test_old_files_without_batch_counters_load(library, tmp_path):
@@ -283,6 +293,33 @@ def test_batchnorm_that_is_not_frozen_follows_the_data():
     before = state(model)
     model(torch.rand(4, 1, 32, 32))
     assert not same(before, state(model))
+
+
+@pytest.mark.parametrize("make", TRUNKS)
+def test_a_frozen_trunk_stays_as_it_is_while_the_embedder_learns(make):
+    model = EmbeddingModel(make(1), 8, freeze_batchnorm=True, frozen_trunk=True)
+    before, images = state(model), torch.rand(4, 1, 64, 64)
+    features = model.eval().trunk(images)
+    model.train()
+    embeddings = model(images)
+    torch.testing.assert_close(embeddings, model.embedder(features))  # no dropout, no statistics of the batch
+    embeddings.square().sum().backward()
+    (optimiser,) = optimizers_of(model, None, Training())
+    assert [id(each) for group in optimiser.param_groups for each in group["params"]] == [
+        id(each) for each in model.embedder.parameters()
+    ]
+    optimiser.step()
+    after = state(model)
+    assert {key for key in before if not torch.equal(before[key], after[key])} == {"embedder.weight", "embedder.bias"}
+    assert model.training and model.embedder.training
+
+
+def test_a_frozen_trunk_keeps_nothing_for_a_backward_pass():
+    model = EmbeddingModel(ConvSmall(width=4), 8, frozen_trunk=True).train()
+    kept = []
+    with torch.autograd.graph.saved_tensors_hooks(lambda tensor: kept.append(tensor.shape), lambda shape: None):
+        model(torch.rand(4, 1, 32, 32))
+    assert all(len(shape) == 2 for shape in kept)  # the embedder's own, no images and no feature maps
 
 
 def test_a_trunk_must_state_its_width():

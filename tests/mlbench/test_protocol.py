@@ -2,6 +2,7 @@
 
 import copy
 import json
+from dataclasses import replace
 
 import pytest
 
@@ -43,7 +44,8 @@ def protocol(methods=METHODS, classes=40, **change):
         "methods": methods,
     }
     facts = DatasetFacts("mlbench/glyphs", 1, "c" * 64, classes, 10 * classes)
-    return RealityCheck(Recipe(load_benchmark(tables | change), facts))
+    benchmark = load_benchmark(tables | change)
+    return RealityCheck(Recipe(benchmark, facts, mlrc_splits(classes, benchmark.folds)))
 
 
 def score(job):
@@ -83,10 +85,26 @@ def test_the_plan_has_every_job_once():
 
 
 def test_the_papers_size():
-    benchmark = load_benchmark("reality-check")
-    plan = RealityCheck(Recipe(benchmark, DatasetFacts("mlbench/folder", 1, "c", 200, 11_788))).plan()
+    benchmark = load_benchmark("reality-check", ["model.trunk.weights=none"])
+    plan = RealityCheck(Recipe(benchmark, DatasetFacts("mlbench/folder", 1, "c", 200, 11_788), mlrc_splits(200))).plan()
     # "14 algorithms x 50 steps x 4 folds", then 10 reproductions of 4 folds and a test of each, the baseline's too.
     assert len(plan) == 14 * 50 * 4 + 15 * 10 * (4 + 1)
+
+
+def test_batches_of_superclasses_are_planned_with_those_of_every_fold():
+    method = {"name": "Few", "loss": "contrastive", "sampler": {"id": "hierarchical", "superclasses_per_batch": 2}}
+
+    def planned(superclasses):
+        plain = protocol([method], training={"batch_size": 16})
+        facts = replace(plain.recipe.dataset, superclasses=superclasses)
+        return RealityCheck(replace(plain.recipe, dataset=facts)).plan()
+
+    assert len(planned(tuple(range(2)) * 20)) == 5 * REPRODUCTIONS
+    with pytest.raises(ConfigError, match=r"methods\[0\] \(Few\): the sampler Hierarchical needs superclasses"):
+        planned(None)
+    # Of superclasses 0 and 1, a fold that trains on both has three classes together.
+    with pytest.raises(ConfigError, match=r"methods\[0\] \(Few\): a batch of 16 needs 2 superclasses with 4 classes"):
+        planned((0,) + (1, 1) + (2,) * 37)
 
 
 def test_every_method_with_a_search_gets_the_same_budget():
@@ -387,8 +405,10 @@ def worker(tmp_path, cache, monkeypatch):
     Store(tmp_path / "store").claim({}, {}, {})
     asked = []
     view = ImageStore.view
-    monkeypatch.setattr(ImageStore, "view", lambda self, classes: asked.append(set(classes)) or view(self, classes))
-    return worker, RealityCheck(Recipe(benchmark, facts)), asked
+    monkeypatch.setattr(
+        ImageStore, "view", lambda self, classes, *items: asked.append(set(classes)) or view(self, classes, *items)
+    )
+    return worker, RealityCheck(Recipe(benchmark, facts, mlrc_splits(40, 2))), asked
 
 
 def test_nothing_that_trains_or_selects_ever_sees_a_test_class(worker):

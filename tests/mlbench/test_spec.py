@@ -64,6 +64,13 @@ def test_the_shipped_benchmarks():
     assert {"glyphs", "quickstart", "reality-check", "smoke"} <= set(benchmark_names())
 
 
+@pytest.mark.parametrize(("dataset", "every", "patience"), [("cub200", 2, 9), ("cars196", 5, 14), ("sop", 20, 39)])
+def test_the_papers_datasets_differ_by_when_they_validate_and_stop(dataset, every, patience):
+    changes = [f"dataset={dataset}", f"training.evaluate_every={every}", f"training.patience={patience}"]
+    paper = load_benchmark("reality-check", [*changes, f"name=reality-check-{dataset}"])
+    assert load_benchmark(f"reality-check-{dataset}").model_copy(update={"summary": paper.summary}) == paper
+
+
 def test_the_reality_check_has_the_papers_size():
     paper = load_benchmark("reality-check")
     assert (paper.folds, paper.reproductions, paper.search.trials) == (4, 10, 50)
@@ -78,6 +85,9 @@ def test_the_reality_check_has_the_papers_size():
         assert (optimizer.name, optimizer.weight_decay, optimizer.momentum) == ("RMSprop", 1e-4, 0.9)
     assert training.optimizer.lr == 1e-6
     assert paper.model.embedding_size == 128 and paper.model.freeze_batchnorm
+    assert paper.model.trunk.id == "bn-inception"
+    assert (paper.transforms.pixels, paper.transforms.mean) == ("bgr-255", (104, 117, 128))
+    assert paper.transforms.std == (1, 1, 1)
 
 
 def test_a_short_training_on_plain_drawings_has_no_augmentation():

@@ -9,13 +9,16 @@ from dataclasses import dataclass
 import numpy as np
 import pytest
 import torch
+from faulty_columns import FAULTS as FAULTY_COLUMNS
+from faulty_columns import Sound as SoundColumns
+from faulty_columns import SoundClosedSet
 from pytorch_metric_learning.losses import ContrastiveLoss
 from pytorch_metric_learning.miners import BatchHardMiner
 from stripes import HashOfStrings, Stripes
 from torch import nn
 
 from mlbench.api import ComponentInfo, ItemTable
-from mlbench.data.samplers import MPerClass
+from mlbench.data.samplers import MPerClass, MPerClassBatches
 from mlbench.evaluation.metric import Retrieval
 from mlbench.testing import check_component
 from mlbench.testing.kit import KINDS, Case, requirements
@@ -466,6 +469,61 @@ class SkipsAClass(MPerClass):
         return (kept[batch] for batch in super().batches(labels[kept], seed))
 
 
+class Saved(MPerClassBatches):
+    """The stream of a class below, which says how its state is wrong."""
+
+    wrong = None
+
+    def state_dict(self):
+        return type(self).wrong(self, super().state_dict())
+
+
+def streams(wrong):
+    """`batches` whose state is wrong."""
+    stream = type("Stream", (Saved,), {"wrong": staticmethod(wrong)})
+
+    def batches(self, labels, seed):
+        whole = MPerClass.batches(self, labels, seed)
+        return stream(whole._members, whole._classes, whole._each, seed)
+
+    return batches
+
+
+@fault("saved-stream", "a new stream with the state after 1 batches")
+class ForgetsItsQueue(MPerClass):
+    batches = streams(lambda stream, state: state | {"queue": []})
+
+
+@fault("saved-stream", "a later draw changed the state")
+class LivingState(MPerClass):
+    def batches(self, labels, seed):
+        return _Living(super().batches(labels, seed))
+
+
+class _Living:
+    def __init__(self, stream):
+        self.stream, self.state = stream, stream.state_dict()
+
+    def __iter__(self):
+        return self
+
+    def __next__(self):
+        batch = next(self.stream)
+        self.state.update(self.stream.state_dict())
+        return batch
+
+    def state_dict(self):
+        return self.state
+
+    def load_state_dict(self, state):
+        self.stream.load_state_dict(state)
+
+
+@fault("saved-stream", "the state has no JSON form")
+class ArrayState(MPerClass):
+    batches = streams(lambda stream, state: {name: np.asarray(value, dtype=object) for name, value in state.items()})
+
+
 @fault("resumable", "the same object again")
 class GeneratorOfItsOwn(MPerClass):
     def __init__(self, batch_size: int, samples_per_class: int):
@@ -594,6 +652,9 @@ class SilencesNumpy(Stripes):
         return super().load(index)
 
 
+FAULTS += [("datasets", *fault) for fault in FAULTY_COLUMNS]
+
+
 # -- metrics ---------------------------------------------------------------------------------------------------------
 
 
@@ -650,6 +711,18 @@ class LastOfEquals(Retrieval):
 class LoneQueriesAreMisses(Retrieval):
     def __call__(self, embeddings, labels):
         return brute(embeddings, labels, lone_counts=True)
+
+
+@fault("gallery", "of a gallery by its definition and by the metric")
+class SearchesTheQueries(Retrieval):
+    def search(self, queries, query_labels, gallery, gallery_labels):
+        return self(queries, query_labels)
+
+
+@fault("gallery", "other names: ['Recall@1'")
+class OtherNamesOfAGallery(Retrieval):
+    def search(self, *arrays):
+        return {"Recall@1": super().search(*arrays)["recall_at_1"]}
 
 
 @fault("sample-order", "samples in another order")
@@ -801,3 +874,8 @@ def test_every_check_has_a_fault_that_it_catches(kind):
 @pytest.mark.parametrize("kind", KINDS)
 def test_a_sound_component_raises_no_alarm(kind):
     assert [check for check in check_component(kind, SOUND[kind]) if check.status == "failed"] == []
+
+
+@pytest.mark.parametrize("dataset", [SoundColumns, SoundClosedSet])
+def test_a_sound_item_table_raises_no_alarm(dataset):
+    assert [check for check in check_component("datasets", dataset) if check.status == "failed"] == []

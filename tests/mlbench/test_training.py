@@ -1,5 +1,6 @@
 """One training: what it repeats, when it stops, what it trains, how it ends early."""
 
+import copy
 import dataclasses
 
 import numpy as np
@@ -24,7 +25,7 @@ PROXIES = {"name": "Proxies", "loss": {"id": "cosface", "scale": 16.0}, "samples
 def views(tiny):
     """Training and validation images of the first fold."""
     study = open_study(load_benchmark(tiny()))
-    fold = study.protocol.splits.folds[0]
+    fold = study.recipe.splits.folds[0]
     dataset = resolve("datasets", tiny()["dataset"], "dataset").build()
     store = ImageStore.build(dataset, 32)
     return store.view(fold.train), store.view(fold.val)
@@ -176,6 +177,34 @@ def test_the_model_of_the_best_validation_is_kept(prepared, tiny, views):
     assert not torch.equal(kept, metrics.seen[2])
 
 
+# -- precision -------------------------------------------------------------------------------------------------------
+
+
+def test_mixed_precision_reaches_the_model_and_nothing_behind_it(prepared, views):
+    def seen(precision):
+        """What the loss is given in the first batch."""
+        loss = Loss(lambda embeddings: embeddings.pow(2).mean() * (not torch.is_autocast_enabled("cpu")))
+        setup = prepared(TRIPLET, training={"precision": precision, "iterations_per_epoch": 1, "max_epochs": 1})
+        trained(dataclasses.replace(setup, loss=loss), views)
+        return loss.calls[0][0]
+
+    exact, lowered = seen("fp32"), seen("bf16")
+    assert lowered.dtype == torch.float32 and lowered.grad_fn is not None and lowered.abs().sum() > 0
+    error = (lowered - exact).norm(dim=1) / exact.norm(dim=1)
+    assert 0 < error.max() < 0.02  # five layers, each rounded to 8 bits: 5 * 2^-8
+
+
+def test_mixed_precision_trains_to_the_same_bits_again_and_is_validated_in_full(prepared, views):
+    training = {"precision": "bf16", "max_epochs": 1, "iterations_per_epoch": 3}
+    setup = dataclasses.replace(prepared(TRIPLET, training=training), metrics=(metrics := Metrics([0.5])))
+    done, again = trained(setup, views), trained(prepared(TRIPLET, training=training), views)
+    other = trained(prepared(TRIPLET, training=training | {"precision": "fp32"}), views)
+    assert same(done.state, again.state) and not same(done.state, other.state)
+    assert {tensor.dtype for tensor in done.state.values()} == {torch.float32, torch.int64}
+    setup.model.precision = "fp32"
+    assert torch.equal(metrics.seen[0], embed(setup.model, views[1], setup.eval_transform, "cpu"))
+
+
 # -- what is trained -------------------------------------------------------------------------------------------------
 
 
@@ -291,6 +320,15 @@ def test_a_sampler_that_wants_it_is_shown_all_training_items_at_the_start_of_eve
     np.testing.assert_allclose(first, expected.numpy(), rtol=1e-4, atol=1e-5)
     assert first.dtype == np.float32 and np.array_equal(labels, views[0].labels)
     assert not np.allclose(first, sampler.shown[1][0])
+
+
+def test_a_sampler_that_needs_them_is_given_the_superclasses_of_the_training_items(tiny, views):
+    view = copy.copy(views[0])
+    view.superclasses = view.labels % 3
+    sampler = {"id": "mlbench/hierarchical", "version": 1, "arguments": {"samples_per_class": 2}}
+    setup = setup_of(request_of(tiny, TRIPLET) | {"seed": 3, "sampler": sampler}, view, "cpu")
+    for _ in range(5):
+        assert len(np.unique(view.superclasses[next(setup.batches)])) == 2
 
 
 def test_a_sampler_says_every_how_many_epochs_it_wants_that(prepared, views):

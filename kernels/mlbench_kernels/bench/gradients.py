@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import cache
 from typing import Any, NamedTuple
 
 import torch
@@ -42,23 +43,39 @@ def evaluate(loss: Loss, batch: Batch, backward: bool) -> Evaluated:
     return Evaluated(value.detach(), gradient)
 
 
-def judge_loss(exact: Loss, backward: bool, steps: float = 1) -> Callable[[Batch], Judge]:
+def judge_loss(
+    exact: Loss, backward: bool, edges: Callable[[Tensor, Tensor, float], float] | None = None
+) -> Callable[[Batch], Judge]:
     """Value and gradient against those of `exact`, a plain loss, in float64; errors are relative.
 
-    `steps` widens the bound for a loss that jumps: rounding takes some of its terms across an edge, all of them.
+    Args:
+        exact: the loss.
+        backward: whether the gradient is asked for.
+        edges: for a loss whose gradient jumps: from embeddings, labels and what rounding does to a distance, how far
+            the gradient moves if every term that is so near to a jump is taken for one on its other side.
     """
 
     def make(batch: Batch) -> Judge:
-        return judge_evaluated(evaluate(exact, batch._replace(embeddings=batch.embeddings.double()), backward), steps)
+        batch = batch._replace(embeddings=batch.embeddings.double())
+        wanted = evaluate(exact, batch, backward)
+
+        @cache
+        def jumps(precision: str) -> float:
+            if edges is None or wanted.gradient is None:
+                return 0.0
+            rounding = torch.finfo(torch.float32).eps * _TOLERANCE[precision] / _TOLERANCE[EXACT]
+            return edges(*batch, rounding) / float(wanted.gradient.norm())
+
+        return lambda found, precision: judge_evaluated(wanted, jumps(precision))(found, precision)
 
     return make
 
 
-def judge_evaluated(wanted: Evaluated, steps: float = 1) -> Judge:
-    """Value and gradient against those `wanted`, of float64; errors are relative."""
+def judge_evaluated(wanted: Evaluated, jumps: float = 0.0) -> Judge:
+    """Value and gradient against those `wanted`, of float64; errors are relative, and `jumps` is allowed beside."""
 
     def verdict(found: Evaluated, precision: str) -> Verdict:
-        bound = steps * _TOLERANCE[precision]
+        bound = _TOLERANCE[precision] + jumps
         errors = [_error(part, whole) for part, whole in zip(found, wanted, strict=True) if whole is not None]
         return Verdict(sum(error > bound for error in errors), len(errors), max(errors), bound)
 

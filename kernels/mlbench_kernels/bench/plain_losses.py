@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+
 import torch
 from torch import Tensor
 from torch.nn.functional import normalize, softplus
@@ -65,12 +67,54 @@ def lifted_structure(x: Tensor, labels: Tensor) -> Tensor:
 
 def all_semi_hard(x: Tensor, labels: Tensor, margin: float) -> Tensor:
     """The mean of `d_ap - d_an + margin` over all triplets with `0 < d_an - d_ap < margin`, positive by positive."""
-    distance, (positive, negative) = _distance(x), _pools(labels)
-    order = positive.int().argsort(dim=1, descending=True, stable=True)
-    total, count = distance.new_zeros(()), 0
-    for k in range(int(positive.sum(dim=1).max())):
-        column = order[:, k : k + 1]
-        gap = distance - distance.gather(1, column)
-        open_ = negative & positive.gather(1, column) & (gap > 0) & (gap < margin)
+    total, count = x.new_zeros(()), 0
+    for _, gap in _gaps(x, labels):
+        open_ = (gap > 0) & (gap < margin)
         total, count = total + (margin - gap[open_]).sum(), count + int(open_.sum())
     return total / max(1, count)
+
+
+def semi_hard_edges(x: Tensor, labels: Tensor, step: float, margin: float) -> float:
+    """How far the gradient of `all_semi_hard` moves, at most, when the triplets within `step` of an edge change sides.
+
+    A triplet moves the gradient of its anchor by at most 2, of positive and negative by 1, over the number of all.
+    """
+    moved, count = x.new_zeros(len(x)), 0
+    for positive, gap in _gaps(x, labels):
+        unsure = (gap.abs() < step) | ((gap - margin).abs() < step)
+        each = unsure.sum(dim=1).to(x.dtype)
+        moved += 2 * each + unsure.sum(dim=0)
+        moved.index_add_(0, positive, each)
+        count += int(((gap > 0) & (gap < margin)).sum())
+    return float(moved.norm()) / max(1, count)
+
+
+def _gaps(x: Tensor, labels: Tensor) -> Iterator[tuple[Tensor, Tensor]]:
+    """A positive of every anchor, `[N]`, and `d_an - d_ap` for all its negatives, `[N, N]`, elsewhere infinite."""
+    distance, (positive, negative) = _distance(x), _pools(labels)
+    order = positive.int().argsort(dim=1, descending=True, stable=True)
+    for k in range(int(positive.sum(dim=1).max())):
+        column = order[:, k : k + 1]
+        valid = negative & positive.gather(1, column)
+        yield column[:, 0], (distance - distance.gather(1, column)).masked_fill(~valid, torch.inf)
+
+
+def batch_hard(x: Tensor, labels: Tensor, margin: float) -> Tensor:
+    """`relu(d_ap - d_an + margin)` of the farthest positive and nearest negative, mean over what is not 0."""
+    distance, (positive, negative) = _distance(x), _pools(labels)
+    far = distance.masked_fill(~positive, -torch.inf).amax(dim=1)
+    near = distance.masked_fill(~negative, torch.inf).amin(dim=1)
+    return _mean_of_nonzero((far - near + margin).relu())
+
+
+def batch_hard_edges(x: Tensor, labels: Tensor, step: float, margin: float) -> float:
+    """How far the gradient of `batch_hard` moves, at most, by other picks within `step` of the hardest or of no cost.
+
+    An anchor with another triplet moves the gradient by at most 4 in all, over the number of anchors that count.
+    """
+    distance, (positive, negative) = _distance(x), _pools(labels)
+    far = distance.masked_fill(~positive, -torch.inf).topk(2, dim=1).values
+    near = distance.masked_fill(~negative, torch.inf).topk(2, dim=1, largest=False).values
+    excess = far[:, 0] - near[:, 0] + margin
+    unsure = (far[:, 0] - far[:, 1] < step) | (near[:, 1] - near[:, 0] < step) | (excess.abs() < step)
+    return 4 * int(unsure.sum()) / max(1, int((excess > 0).sum()))

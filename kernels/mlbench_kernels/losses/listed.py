@@ -32,17 +32,30 @@ def _(labels, reference_labels):  # type: ignore[no-untyped-def]
     return tuple(labels.new_empty(pairs) for _ in range(3))
 
 
-@operator("positive_table")
-def positive_table_op(labels: Tensor, reference_labels: Tensor | None) -> Tensor:
-    """The positives of every anchor, `[N, K]` for the most that one has; -1 where there are fewer."""
+@operator("positive_slots")
+def positive_slots_op(labels: Tensor, reference_labels: Tensor | None) -> tuple[Tensor, Tensor, Tensor]:
+    """Every pair of one label once, `[P]` anchors and references, and the pairs of each anchor.
+
+    The latter is `[N, K]` for the most positives that one has, with P where there are fewer. In the square form a pair
+    belongs to both of its rows.
+    """
     anchor, reference, number = positive_pairs_op(labels, reference_labels)
-    table = labels.new_full((len(labels), int(number.max()) + 1 if len(number) else 1), -1)
-    return table.index_put_((anchor, number), reference)
+    slots = labels.new_empty(len(labels), int(number.max()) + 1 if len(number) else 1)
+    if reference_labels is not None:
+        slots.fill_(len(anchor))[anchor, number] = torch.arange(len(anchor), device=labels.device)
+        return anchor, reference, slots
+    key = torch.minimum(anchor, reference) * len(labels) + torch.maximum(anchor, reference)
+    once = anchor < reference  # whose keys ascend
+    slots.fill_(len(anchor) // 2)[anchor, number] = torch.searchsorted(key[once], key)
+    return anchor[once], reference[once], slots
 
 
-@fake("positive_table")
+@fake("positive_slots")
 def _(labels, reference_labels):  # type: ignore[no-untyped-def]
-    return labels.new_empty(len(labels), torch.library.get_ctx().new_dynamic_size(min=1))
+    context = torch.library.get_ctx()
+    pairs = context.new_dynamic_size()
+    slots = labels.new_empty(len(labels), context.new_dynamic_size(min=1))
+    return labels.new_empty(pairs), labels.new_empty(pairs), slots
 
 
 @operator("pair_distances")

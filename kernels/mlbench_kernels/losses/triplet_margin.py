@@ -9,7 +9,7 @@ from torch.nn.functional import softplus
 from ..checks import check_choice
 from ..mining import batch_hard, semi_hard
 from ..rules.triplets import Triplets
-from .listed import pair_distances_op, positive_table_op
+from .listed import pair_distances_op, positive_slots_op
 from .metric_loss import MetricLoss, mean
 from .pairs import AllPairs, list_triplets
 
@@ -76,12 +76,10 @@ class TripletMarginLoss(MetricLoss):
         return self._of_all(self.all_pairs(anchors, labels, references, reference_labels))
 
     def _of_all(self, pairs: AllPairs) -> tuple[Tensor, Tensor]:
-        table = positive_table_op(pairs.labels, pairs.reference_labels)
-        anchor = torch.arange(len(table), device=table.device)[:, None].expand_as(table).reshape(-1)
-        distance = pair_distances_op(
-            pairs.anchors, pairs.references, self.distance, anchor, table.clamp_min(0).reshape(-1)
-        ).view_as(table)
-        thresholds = torch.where(table < 0, -torch.inf, distance).sort(dim=1).values
+        anchor, reference, slots = positive_slots_op(pairs.labels, pairs.reference_labels)
+        distance = pair_distances_op(pairs.anchors, pairs.references, self.distance, anchor, reference)
+        distance = torch.cat((distance, distance.new_full((1,), -torch.inf)))  # of the positives that do not exist
+        thresholds = distance.index_select(0, slots.flatten()).view_as(slots).sort(dim=1).values
         rule = Triplets("negatives", self.margin, float(self.kind == "semi-hard"), thresholds=thresholds)
         total, count = pairs.statistics(rule)
         return mean(total.sum(), count.sum()), count.sum()

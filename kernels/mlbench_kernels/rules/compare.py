@@ -22,3 +22,9 @@ def greater(values: Tensor, limit: Tensor | float, out: Tensor | None = None) ->
     """1 where `values` are greater than `limit`, else 0; see `less`."""
     values = values.detach()
     return torch.gt(values, limit, out=torch.empty_like(values) if out is None else out)
+
+
+def not_less(values: Tensor, limit: Tensor | float, out: Tensor | None = None) -> Tensor:
+    """1 where `values` are not less than `limit`, else 0; see `less`."""
+    values = values.detach()
+    return torch.ge(values, limit, out=torch.empty_like(values) if out is None else out)

@@ -56,6 +56,12 @@ def dataset_folder(id: str, path: str | None = None) -> Path:
     return Path(elsewhere)
 
 
+def prepared(id: str) -> bool:
+    """Whether a dataset is there to be read."""
+    manifest = read_manifest(data_root() / id)
+    return manifest is not None and ("folder" not in manifest or Path(manifest["folder"]).is_dir())
+
+
 def read_manifest(folder: Path) -> dict[str, Any] | None:
     """What `prepare` noted when it had finished ``folder``, or None where it has not."""
     try:

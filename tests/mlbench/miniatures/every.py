@@ -6,6 +6,8 @@ from pathlib import Path
 from miniatures.cars import write_cars
 from miniatures.cub import write_cub
 from miniatures.dogs import write_dogs
+from miniatures.emoji import write_emoji
+from miniatures.fashion import write_fashion
 from miniatures.flowers import write_flowers
 from miniatures.imagenet import write_imagenet
 from miniatures.inaturalist import write_inaturalist
@@ -25,4 +27,6 @@ WRITERS: dict[str, Callable[[Path], Path]] = {
     "inaturalist2018": write_inaturalist,
     "imagenet": write_imagenet,
     "csv": write_csv,
+    "emoji": write_emoji,
+    "fashion-mnist": write_fashion,
 }

@@ -7,17 +7,21 @@ from dataclasses import replace
 from functools import partial
 from typing import Any
 
+import torch
+
 from ... import losses
 from .. import plain_losses
-from ..case import OURS, PML, PRECISIONS, PRODUCT, Bar, Case, Judge, Provider, Setting, Shape, fours
+from ..case import EXACT, OURS, PML, PRECISIONS, PRODUCT, Bar, Call, Case, Judge, Provider, Setting, Shape, fours
 from ..data import Batch, make_batch
-from ..gradients import Loss, judge_loss, loss_provider
+from ..gradients import Evaluated, Loss, judge_loss, loss_provider
 from ..product import product
 
 _MARGIN = 0.2
 _DENSE = 4096
 _CPU, _GPU = fours(4096), (fours(4096), fours(65_536, 512))
+_MINED = fours(16_384, 512)
 MULTI_SIMILARITY = f"{OURS} multi-similarity"
+_FORWARD = f"{OURS} forward"
 
 
 def _ours(name: str, as_name: str = OURS, **options: Any) -> Provider:
@@ -76,12 +80,47 @@ def _semi_hard() -> Case:
     shapes = (fours(1024), Shape(2048, 128, 64))
     options: dict[str, Any] = {"margin": _MARGIN, "kind": "semi-hard"}
     exact = partial(plain_losses.all_semi_hard, margin=_MARGIN)
+    judge = judge_loss(exact, backward=True, edges=partial(plain_losses.semi_hard_edges, margin=_MARGIN))
     return Case(
-        "all semi-hard triplets", make_batch, judge_loss(exact, backward=True, steps=10),
+        "all semi-hard triplets", make_batch, judge,
         (_ours("TripletMarginLoss", **options), product, loss_provider(PML, theirs, backward=True, pair_bytes=2500)),
         shapes, shapes,
         (Bar("cpu", shapes[0], "speed", 20, PML), Bar("cpu", shapes[1], "speed", 40, PML)),
     )  # fmt: skip
+
+
+def _mined_backward() -> Case:
+    """The backward pass alone, beside the forward pass, which mines."""
+
+    def ours(setting: Setting) -> Loss:
+        return losses.MinedTripletLoss(margin=_MARGIN, mining="batch-hard", **setting._asdict())
+
+    def theirs(_: Setting) -> Loss:
+        from pytorch_metric_learning import losses as peers
+        from pytorch_metric_learning import miners
+
+        miner, loss = miners.BatchHardMiner(), peers.TripletMarginLoss(margin=_MARGIN)
+        return lambda embeddings, labels: loss(embeddings, labels, miner(embeddings, labels))
+
+    forward = replace(loss_provider(_FORWARD, ours, backward=False, precisions=PRECISIONS), answer=None)
+    exact = partial(plain_losses.batch_hard, margin=_MARGIN)
+    judge = judge_loss(exact, backward=True, edges=partial(plain_losses.batch_hard_edges, margin=_MARGIN))
+    return Case(
+        "hard-mined triplet backward", make_batch, judge,
+        (_backward(OURS, ours, PRECISIONS), forward, _backward(PML, theirs, (EXACT,))), (_CPU,), (_MINED,),
+        (Bar("cpu", _CPU, "time", 0.1, _FORWARD), Bar("cuda", _MINED, "time", 0.1, _FORWARD, "tf32x3")),
+    )  # fmt: skip
+
+
+def _backward(name: str, make: Callable[[Setting], Loss], precisions: tuple[str, ...]) -> Provider:
+    """The backward pass alone."""
+
+    def prepare(batch: Batch, setting: Setting) -> Call:
+        x = batch.embeddings.detach().requires_grad_()
+        value = make(setting)(x, batch.labels)
+        return lambda: Evaluated(value.detach(), torch.autograd.grad(value, x, retain_graph=True)[0])
+
+    return Provider(name, prepare, lambda evaluated: evaluated, precisions)
 
 
 def _against_theirs(speed: float) -> tuple[Bar, ...]:
@@ -92,6 +131,7 @@ _TWICE = (Bar("cpu", _CPU, "time", 2, MULTI_SIMILARITY),)
 
 CASES = (
     _semi_hard(),
+    _mined_backward(),
     _streamed("contrastive loss", "ContrastiveLoss", plain_losses.contrastive, 40, _against_theirs(2)),
     _streamed("multi-similarity loss", "MultiSimilarityLoss", plain_losses.multi_similarity, 60, _against_theirs(3)),
     _streamed("SupCon loss", "SupConLoss", plain_losses.sup_con, 60, _against_theirs(3), softmax=True),

@@ -1,0 +1,29 @@
+"""Checksums of whole files, in the two forms in which owners give them."""
+
+import hashlib
+from pathlib import Path
+
+from mlbench.api.errors import DataError
+
+
+def check(file: Path, checksum: str) -> str:
+    """The file's checksum, SHA-256 where ``checksum`` is empty.
+
+    Args:
+        file: The file.
+        checksum: ``"md5:..."``, ``"sha256:..."`` or empty.
+
+    Raises:
+        DataError: If the two differ, or ``checksum`` is of another kind.
+    """
+    kind, _, expected = checksum.partition(":")
+    if checksum and kind not in ("md5", "sha256"):
+        raise DataError(f"{file.name}: checksum {checksum!r}: must be md5:... or sha256:...")
+    with file.open("rb") as stream:
+        # MD5 is what some owners give; it tells damage, not malice.
+        found = hashlib.file_digest(stream, lambda: hashlib.new(kind or "sha256", usedforsecurity=False)).hexdigest()
+    if checksum and found != expected.lower():
+        raise DataError(
+            f"{file}: {kind} is {found}, its owner's file has {expected}: damaged, cut short or another version"
+        )
+    return f"{kind or 'sha256'}:{found}"

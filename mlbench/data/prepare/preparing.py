@@ -1,0 +1,177 @@
+"""One dataset made ready: archives found or fetched, unpacked or built, counted, and only then called prepared."""
+
+import json
+import os
+import shutil
+from collections.abc import Callable, Mapping
+from contextlib import AbstractContextManager
+from datetime import UTC, datetime
+from functools import partial
+from pathlib import Path
+from typing import Any, TypeAlias
+
+from filelock import FileLock, Timeout
+
+from mlbench.api.dataset import Dataset
+from mlbench.api.errors import DataError
+from mlbench.api.hashing import digest
+from mlbench.data.prepare.checksum import check
+from mlbench.data.prepare.disk import explained
+from mlbench.data.prepare.fetching import fetch
+from mlbench.data.prepare.location import MANIFEST, data_root, dataset_folder, prepared
+from mlbench.data.prepare.unpacking import unpack
+from mlbench.data.prepare.verifying import complete
+
+#: Told what is being done, and how much of how much is done (0: unknown).
+Watch: TypeAlias = Callable[[str, int, int], None]
+
+
+def prepare(
+    name: str,
+    dataset: type[Dataset],
+    source: str | None = None,
+    *,
+    again: bool = False,
+    watch: Watch = lambda what, done, total: None,
+) -> Path:
+    """Prepare a dataset, or find that it is; of several processes that try at once, one does it.
+
+    Args:
+        name: Its bare id.
+        dataset: Its class.
+        source: What the user already has: one of its archives, a folder with some of them, or the folder of the
+            unpacked dataset, which is then used where it lies. What is missing is fetched.
+        again: Prepare it anew although it is prepared.
+        watch: Is told how it goes on.
+
+    Returns:
+        The folder that holds the dataset.
+
+    Raises:
+        DataError: If something is missing, damaged or other than expected, or a disk is full or cannot be written.
+            Nothing that looks prepared is left; downloads are kept, and the next try goes on from there.
+    """
+    folder = data_root() / name
+    if again or not prepared(name):
+        work = data_root() / ".work" / name
+        with _alone(work, watch):
+            if again or not prepared(name):
+                staging, manifest = _stage(name, dataset, source, work, watch)
+                _commit(staging, folder, manifest)
+                shutil.rmtree(work, ignore_errors=True)
+    return dataset_folder(name)
+
+
+def _stage(
+    name: str, dataset: type[Dataset], source: str | None, work: Path, watch: Watch
+) -> tuple[Path, dict[str, Any]]:
+    """A complete dataset in a folder of its own, and its manifest."""
+    given = given_files(name, dataset, source)
+    if isinstance(given, Path):
+        return _empty(work / "elsewhere"), _manifest(name, dataset, given, watch) | {"folder": str(given.resolve())}
+    files = _collected(name, dataset, given, work, watch)
+    notes = {one.name: check(files / one.name, one.checksum) for one in dataset.archives}
+    staging = work / f"staging-{digest([*notes, *notes.values()])[:8]}"
+    with explained(staging):
+        if builds(dataset):
+            dataset.build_prepared(files, _empty(staging), partial(watch, f"building {name}"))
+        else:
+            staging.mkdir(exist_ok=True)
+            for archive in notes:
+                unpack(files / archive, staging, partial(watch, f"unpacking {archive}"))
+    try:
+        return staging, _manifest(name, dataset, staging, watch) | {"archives": notes}
+    except DataError:
+        shutil.rmtree(staging)  # it would be found incomplete again
+        raise
+
+
+def given_files(name: str, dataset: type[Dataset], source: str | None) -> dict[str, Path] | Path:
+    """Name -> file of the archives that the user has, or the folder of the unpacked dataset.
+
+    Raises:
+        DataError: If ``source`` is neither.
+    """
+    if source is None:
+        return {}
+    path = Path(source).expanduser()
+    names = [one.name for one in dataset.archives]
+    if path.is_dir():
+        return {one: path / one for one in names if (path / one).is_file()} or path
+    if not path.is_file():
+        raise DataError(f"{name}: --from {source}: no such file or folder")
+    if path.name in names or len(names) == 1:
+        return {path.name if path.name in names else names[0]: path}
+    raise DataError(f"{name}: --from {source}: is none of its archives ({', '.join(names) or 'it has none'})")
+
+
+def builds(dataset: type[Dataset]) -> bool:
+    """Whether unpacking its archives is not enough."""
+    return getattr(dataset.build_prepared, "__func__", None) is not getattr(Dataset.build_prepared, "__func__", None)
+
+
+def _collected(name: str, dataset: type[Dataset], given: Mapping[str, Path], work: Path, watch: Watch) -> Path:
+    """A folder with all archives under their names: links to what the user has, and what is fetched for the rest."""
+    missing = [one for one in dataset.archives if one.name not in given]
+    if not dataset.archives:
+        raise DataError(f"{name}: has nothing to fetch; see `mlbench datasets show {name}`")
+    if asked := [one.name for one in missing if not one.url]:
+        raise DataError(f"{name}: its owner gives {', '.join(asked)} on request only; get it and name it with --from")
+    with explained(work):
+        downloads, files = work / "downloads", _empty(work / "files")
+        downloads.mkdir(exist_ok=True)
+        for one in missing:
+            _link(fetch(one, downloads, partial(watch, f"fetching {one.name}")), files / one.name)
+        for archive, file in given.items():
+            _link(file, files / archive)
+    return files
+
+
+def _manifest(name: str, dataset: type[Dataset], folder: Path, watch: Watch) -> dict[str, Any]:
+    watch(f"checking {name}", 0, 0)
+    found = complete(name, dataset, folder)
+    return {
+        "format": 1,
+        "dataset": name,
+        "prepared": datetime.now(UTC).isoformat(timespec="seconds"),
+        "classes": len(found.items.class_names),
+        "items": len(found.items),
+        "content": found.content_hash,
+    }
+
+
+def _commit(staging: Path, folder: Path, manifest: dict[str, Any]) -> None:
+    """The manifest last, then one rename: there is never a folder that only looks finished."""
+    with explained(folder):
+        if hasattr(os, "sync"):
+            os.sync()  # what the manifest vouches for reaches the disk first
+        (staging / MANIFEST).write_text(json.dumps(manifest, indent=1), encoding="utf-8")
+        if folder.exists():
+            folder.rename(_empty(staging.with_name("replaced")) / folder.name)
+        staging.rename(folder)
+
+
+def _alone(work: Path, watch: Watch) -> AbstractContextManager[Any]:
+    with explained(work):
+        work.mkdir(parents=True, exist_ok=True)
+        lock = FileLock(work.with_name(f"{work.name}.lock"))
+        try:
+            held: AbstractContextManager[Any] = lock.acquire(timeout=0)
+        except Timeout:
+            watch(f"waiting for another process that prepares {work.name}", 0, 0)
+            held = lock.acquire()
+        work.mkdir(parents=True, exist_ok=True)  # the other one has tidied up
+    return held
+
+
+def _empty(folder: Path) -> Path:
+    shutil.rmtree(folder, ignore_errors=True)
+    folder.mkdir(parents=True)
+    return folder
+
+
+def _link(file: Path, name: Path) -> None:
+    try:
+        name.symlink_to(file.resolve())
+    except OSError:  # Windows asks for a privilege
+        shutil.copyfile(file, name)

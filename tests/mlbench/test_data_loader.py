@@ -1,0 +1,97 @@
+"""Batches made ahead are those made in step, bit for bit, whoever makes them."""
+
+import itertools
+
+import numpy as np
+import pytest
+import torch
+from pictures import Memory, random_images
+
+from mlbench.api.sampler import GroupedBatch
+from mlbench.data import ImageStore, MPerClass, TrainTransform
+from mlbench.data.loader import Loader
+from mlbench.spec.transforms import RandomAffine, RandomResizedCrop, Transforms
+
+LABELS = [index % 4 for index in range(24)]
+CONFIG = Transforms(size=20, crop=RandomResizedCrop(), affine=RandomAffine(degrees=10.0), flip=0.5, invert=0.3)
+
+
+@pytest.fixture(scope="module")
+def view():
+    images = random_images(*[(24 + index, 40 - index, 3) for index in range(24)])
+    return ImageStore.build(Memory(images, LABELS), None).view(range(4))
+
+
+@pytest.fixture(autouse=True)
+def _small_parts(monkeypatch):
+    """Every call transforms three images."""
+    monkeypatch.setattr("mlbench.data.loader._PIXELS", 3 * 3 * 20 * 20)
+
+
+class Parts:
+    """A loader with what it draws from."""
+
+    def __init__(self, view, threads, **more):
+        self.batches = MPerClass(8, 2).batches(view.labels, seed=3)
+        self.generator = torch.Generator().manual_seed(5)
+        self.loader = Loader(view, self.batches, TrainTransform(CONFIG), self.generator, threads=threads, **more)
+
+
+@pytest.mark.parametrize("threads", [0, 1, 3])
+def test_the_number_of_threads_changes_nothing(view, threads):
+    parts = Parts(view, threads, views=2)
+    batches, generator = MPerClass(8, 2).batches(view.labels, seed=3), torch.Generator().manual_seed(5)
+    transform = TrainTransform(CONFIG)
+    for count in (3, 1, 2):  # epochs
+        for batch in parts.loader.take(count):
+            indices = next(batches)
+            assert np.array_equal(batch.indices, indices) and batch.groups is None and len(batch.views) == 2
+            for images in batch.views:
+                assert torch.equal(images, transform(view.images(indices), generator))
+        # Nothing was drawn for batches that nobody asked for.
+        assert torch.equal(parts.generator.get_state(), generator.get_state())
+    assert np.array_equal(next(parts.batches), next(batches))
+
+
+@pytest.mark.parametrize("threads", [0, 2])
+def test_a_training_can_go_on_between_any_two_batches(view, threads):
+    whole = [batch.views[0] for batch in Parts(view, 0).loader.take(6)]
+    parts = Parts(view, threads, snapshot=lambda: parts.generator.get_state())
+    for done, _ in enumerate(parts.loader.take(6), start=1):
+        resumed = Parts(view, 3 - threads)
+        list(itertools.islice(resumed.batches, done))
+        resumed.generator.set_state(parts.loader.state)
+        rest = [batch.views[0] for batch in resumed.loader.take(6 - done)]
+        assert all(torch.equal(one, other) for one, other in zip(rest, whole[done:], strict=True))
+
+
+def test_an_epoch_that_is_left_early_leaves_no_threads(view):
+    import threading
+
+    before = threading.active_count()
+    for _ in Parts(view, 2).loader.take(100):
+        break
+    assert threading.active_count() == before
+
+
+def test_groups_of_a_sampler_are_handed_on(view):
+    grouped = iter([GroupedBatch(np.arange(4), np.array([7, 7, 9, 9]))])
+    (batch,) = Loader(view, grouped, TrainTransform(CONFIG), torch.Generator(), threads=2).take(1)
+    assert batch.groups.tolist() == [7, 7, 9, 9]
+
+
+def test_an_error_in_a_thread_reaches_the_caller(view, monkeypatch):
+    monkeypatch.setattr(TrainTransform, "apply", lambda *_: 1 / 0)
+    with pytest.raises(ZeroDivisionError):
+        list(Parts(view, 2).loader.take(3))
+
+
+def test_vectors_pass_as_they_are():
+    from mlbench.data.images import ImageView
+
+    vectors = torch.randn(6, 5)
+    view = ImageView(vectors, np.arange(6), tuple("abcdef"), 5)
+    (batch,) = Loader(view, iter([np.array([4, 1])]), TrainTransform(Transforms()), torch.Generator(), threads=2).take(
+        1
+    )
+    assert torch.equal(batch.views[0], vectors[[4, 1]])

@@ -12,7 +12,23 @@ from typing import Annotated
 import typer
 
 from mlbench.api.errors import MlbenchError
-from mlbench.cli import check, datasets, doctor, evaluate, init_plugin, leaderboard, ls, plan, run, show, status
+from mlbench.cli import (
+    cancel,
+    check,
+    datasets,
+    doctor,
+    evaluate,
+    init_plugin,
+    leaderboard,
+    logs,
+    ls,
+    perf,
+    plan,
+    retry,
+    run,
+    show,
+    status,
+)
 
 OK, USAGE, SOME_FAILED, INTERRUPTED = 0, 1, 2, 75
 
@@ -38,9 +54,10 @@ def _options(
         os.environ[SWITCH] = ""  # for worker processes too
 
 
-for verb in (run, plan, status, leaderboard, evaluate, ls, show, check, init_plugin, doctor):
+for verb in (run, plan, status, logs, retry, cancel, leaderboard, evaluate, ls, show, check, init_plugin, doctor):
     app.command(verb.__name__.rpartition(".")[2].replace("_", "-"))(verb.command)
 app.add_typer(datasets.app, name="datasets")
+app.add_typer(perf.app, name="perf")
 
 
 def main() -> None:

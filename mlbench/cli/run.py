@@ -21,6 +21,13 @@ def command(
     retry_failed: Annotated[
         bool, typer.Option("--retry-failed", help="Do runs again that failed, diverged or collapsed.")
     ] = False,
+    timeout: Annotated[float | None, typer.Option(help="Seconds that one attempt at a run may take.")] = None,
+    retries: Annotated[
+        int | None, typer.Option(help="Further attempts at a run whose process died or ran out of memory. Default: 2.")
+    ] = None,
+    fail_fast: Annotated[
+        bool | None, typer.Option("--fail-fast/--keep-going", help="Stop at the first failed run, or go on (default).")
+    ] = None,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Show the plan and stop.")] = False,
     as_json: AsJson = False,
 ) -> None:
@@ -28,6 +35,9 @@ def command(
     overrides = [*(set_ or [])]
     overrides += [f"runtime.workers={workers}"] if workers is not None else []
     overrides += [f"runtime.device={device}"] if device is not None else []
+    overrides += [f"runtime.timeout={timeout}"] if timeout is not None else []
+    overrides += [f"runtime.retries={retries}"] if retries is not None else []
+    overrides += [f"runtime.fail_fast={str(fail_fast).lower()}"] if fail_fast is not None else []
     if dry_run:
         from mlbench.cli.plan import show_plan
 
@@ -46,6 +56,7 @@ def command(
     summary = result.summary
     if as_json:
         counts = {"done": len(summary.done), "cached": len(summary.cached), "failed": summary.failed}
+        counts["left"] = summary.left
         print(json.dumps({"store": str(result.store), **counts}, indent=1))
     else:
         print_leaderboard(result.store)
@@ -53,3 +64,6 @@ def command(
         print(f"Leaderboard and records: {result.store}/leaderboard.md")
     if summary.failed:
         raise typer.Exit(2)
+    if summary.left:
+        print(f"mlbench: {len(summary.left)} runs are left; give the same command again to resume", file=sys.stderr)
+        raise typer.Exit(75)

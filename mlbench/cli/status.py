@@ -1,13 +1,16 @@
 """``mlbench status``."""
 
 import json
+import time
 from collections import Counter
+from statistics import fmean
 from typing import TYPE_CHECKING, Any
 
 from mlbench.cli.options import AsJson, BenchmarkName, Overrides, PluginFiles, StoreFolder
 
 if TYPE_CHECKING:
     from mlbench.execution import Study
+    from mlbench.store import Record, Store
 
 
 def command(
@@ -17,18 +20,46 @@ def command(
     plugin: PluginFiles = None,
     as_json: AsJson = False,
 ) -> None:
-    """Show how far a benchmark is, from its records alone."""
+    """Show how far a benchmark is, what runs now, what failed and what it cost, from its store alone."""
     from tabulate import tabulate
 
     from mlbench.execution import open_study
+    from mlbench.execution.watch import in_time
     from mlbench.spec import load_benchmark
     from mlbench.store import in_words
 
     study = open_study(load_benchmark(benchmark, set_ or []), store)
     _check_plan(study)
+    records = list(study.store.records())
+    rows, running, aside = _methods(study, records), _running(study.store), dict(study.store.quarantine)
+    spent = {name: sum(record.cost.get(name, 0.0) for record in records) for name in ("seconds", "gpu_seconds")}
+    left = _seconds_left(study, records, max(1, len(running)))
+    if as_json:
+        found = {"methods": rows, "running": running, "quarantine": aside, "spent": spent, "seconds_left": left}
+        skipped = list(study.recipe.dataset.skipped)
+        print(json.dumps({"store": str(study.store.path), **found, "skipped": skipped}, indent=1))
+        return
+    print(tabulate([row | {"reasons": in_words(row["reasons"])} for row in rows], headers="keys"))
+    for job in running:
+        at = f"epoch {job['epoch']}, batch {job['step']}, " if "epoch" in job else ""
+        print(
+            f"running: {job['job']} ({at}heartbeat {job['heartbeat']:.0f} s ago, {job['node']}, process {job['pid']})"
+        )
+    for name, why in aside.items():
+        print(f"set aside: {name}: {why}")
+    if study.recipe.dataset.skipped:
+        print(f"skipped as damaged: {', '.join(study.recipe.dataset.skipped)}")
+    gpu = f", {spent['gpu_seconds'] / 3600:.2f} GPU hours" if spent["gpu_seconds"] else ""
+    print(f"\nleft: {in_time(left)}; spent: {in_time(spent['seconds'])} of one worker{gpu}")
+    print(f"store: {study.store.path}")
+
+
+def _methods(study: "Study", records: list["Record"]) -> list[dict[str, Any]]:
+    """Jobs of every method: all, done, failed and why, left."""
     found = {method.name: Counter[str]() for method in study.benchmark.methods}
-    for record in study.store.records():
-        found.setdefault(record.method, Counter())[record.outcome] += 1
+    for record in records:
+        why = record.why if record.outcome != "completed" else "completed"
+        found.setdefault(record.method, Counter())[why] += 1
     rows: list[dict[str, Any]] = []
     for method in study.benchmark.methods:
         total = sum(job.method == method.name for job in study.plan.jobs)
@@ -39,14 +70,29 @@ def command(
         rows.append(
             {"method": method.name, "jobs": total, "done": done, "failed": failed, "left": left, "reasons": reasons}
         )
-    skipped = list(study.recipe.dataset.skipped)
-    if as_json:
-        print(json.dumps({"store": str(study.store.path), "methods": rows, "skipped": skipped}, indent=1))
-    else:
-        print(tabulate([row | {"reasons": in_words(row["reasons"])} for row in rows], headers="keys"))
-        print(f"\nstore: {study.store.path}")
-        if skipped:
-            print(f"skipped as damaged: {', '.join(skipped)}")
+    return rows
+
+
+def _running(store: "Store") -> list[dict[str, Any]]:
+    """Who works on what, how far they are, and how many seconds ago they last showed life."""
+    kept = ("job", "node", "pid", "epoch", "step")
+    return [
+        {name: content[name] for name in kept if name in content} | {"heartbeat": max(0.0, time.time() - beat)}
+        for _, content, beat in store.leases.held()
+        if "job" in content
+    ]
+
+
+def _seconds_left(study: "Study", records: list["Record"], workers: int) -> float | None:
+    """From the mean cost of the jobs of each role that are done; None before the first of a role that is left."""
+    seconds: dict[str, list[float]] = {}
+    for record in records:
+        seconds.setdefault(record.role, []).append(record.cost.get("seconds", 0.0))
+    planned = Counter(job.role for job in study.plan.jobs)
+    open_jobs = {role: count - len(seconds.get(role, ())) for role, count in planned.items()}
+    if any(count > 0 and not seconds.get(role) for role, count in open_jobs.items()):
+        return None
+    return sum(max(0, count) * fmean(seconds[role]) for role, count in open_jobs.items()) / workers
 
 
 def _check_plan(study: "Study") -> None:

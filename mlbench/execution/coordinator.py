@@ -1,14 +1,22 @@
 """Carries out a plan: what is done is in the store, what is ready goes to the pool, until nothing is left."""
 
+import time
+from collections import Counter
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any
 
 from mlbench.api import errors
+from mlbench.execution.control import Control
 from mlbench.execution.cores import available_cores
 from mlbench.execution.environment import environment
-from mlbench.execution.pool import InProcess, LocalProcesses, Message, Pool
+from mlbench.execution.failures import WORTH_RETRYING
+from mlbench.execution.frontier import Frontier
+from mlbench.execution.guard import GRACE
+from mlbench.execution.local import LocalProcesses
+from mlbench.execution.message import Message
+from mlbench.execution.pool import InProcess, Pool
 from mlbench.execution.preparation import prepare_images
 from mlbench.execution.study import Study
 from mlbench.execution.watch import Watch
@@ -19,14 +27,25 @@ from mlbench.registry import used_files
 from mlbench.spec import Benchmark, digest
 from mlbench.store import Record
 
+#: Seconds to wait for news before looking at signals, requests and what runs elsewhere.
+_PAUSE = 0.25
+
 
 @dataclass
 class Summary:
-    """How a plan went: keys of the jobs that were done now, that were there before, and that have no result."""
+    """How a plan went.
+
+    Attributes:
+        done: Keys of the jobs that were done now.
+        cached: Keys of those that were done before.
+        failed: Those that have no result, and why.
+        left: Keys of those that nobody got to, since the run was stopped.
+    """
 
     done: list[str] = field(default_factory=list)
     cached: list[str] = field(default_factory=list)
     failed: dict[str, str] = field(default_factory=dict)
+    left: list[str] = field(default_factory=list)
 
     @property
     def total(self) -> int:
@@ -45,64 +64,83 @@ def run_plan(study: Study, watch: Watch, *, retry_failed: bool = False) -> Summa
     Raises:
         StoreError: If the store belongs to another plan or cannot be written.
         DataError: If the dataset cannot be read.
-        KeyboardInterrupt: If interrupted; running jobs are lost, the same command resumes.
+        KeyboardInterrupt: If interrupted; the same command resumes.
     """
     study.claim()
-    return _Coordinator(study, watch, retry_failed).run()
+    control = Control()
+    with control.requests(study.store), control.signals(watch.note):
+        summary = _Coordinator(study, watch, control, retry_failed).run()
+    if summary.left and control.interrupted:
+        raise KeyboardInterrupt
+    return summary
 
 
 class _Coordinator:
-    def __init__(self, study: Study, watch: Watch, retry_failed: bool) -> None:
-        self.study = study
-        self.watch = watch
+    def __init__(self, study: Study, watch: Watch, control: Control, retry_failed: bool) -> None:
+        self.study, self.watch, self.control = study, watch, control
         self.retry_failed = retry_failed
+        self.runtime = study.benchmark.runtime
         self.outcomes: dict[str, Outcome] = {}
-        self.pending = list(study.plan.jobs)
+        self.frontier = Frontier(study.plan.jobs)
         self.running: dict[str, tuple[Job, dict[str, Any]]] = {}
+        self.elsewhere: dict[str, tuple[Job, dict[str, Any]]] = {}
+        self.attempts: Counter[str] = Counter()
         self.summary = Summary()
 
     def run(self) -> Summary:
-        ready = self._ready()
-        self._take_stock(ready)
+        """Until nothing is left that could be done."""
+        waiting = [job for job, _ in self._ready()]
+        for job in waiting:
+            self.frontier.put_back(job)
         self.watch.begin(len(self.study.plan), self.summary.total)
-        if self.pending:
+        if waiting:
             assert self.study.dataset is not None
             prepare_images(self.study.dataset, self.study.benchmark, self.watch)
-            with _pool(self.study, len(self.pending)) as pool:
-                while self.pending or self.running:
-                    self._fill(pool)
-                    if self.running:
-                        for message in pool.news():
-                            self._hear(message)
-        self._set_superseded_aside()
+            with _pool(self.study, len(self.study.plan) - self.summary.total, self.control) as pool:
+                self._work(pool)
+        self.summary.left = [job.key for job in self.study.plan.jobs if job.key not in self.outcomes]
+        if not self.summary.left:
+            self._set_superseded_aside()
         self.watch.end(self.summary)
         return self.summary
 
+    def _work(self, pool: Pool) -> None:
+        asked: set[str] = set()
+        deadline: float | None = None
+        while True:
+            if not self.control.draining:
+                self._fill(pool)
+            if not self.running and (self.control.draining or (not self.elsewhere and not self.frontier)):
+                return
+            for key in [key for key in self.running if key not in asked and self.control.stops(key)]:
+                asked.add(key)
+                pool.cancel(key)
+            if self.control.stopping:
+                deadline = deadline or time.monotonic() + GRACE + 1
+                if time.monotonic() > deadline:
+                    return  # what has not stopped by itself ends with the pool
+            for message in pool.news(_PAUSE):
+                self._hear(message)
+            self._look_elsewhere()
+
     def _ready(self) -> Iterator[tuple[Job, dict[str, Any]]]:
-        """Pending jobs whose requests are known, without those that are done or can never be."""
-        for job in list(self.pending):
-            if any(key not in self.outcomes for key in job.after):
+        """Jobs that can start and their requests, without those that are done or can never be."""
+        for job in self.frontier:
+            if job.key in self.control.cancelled:
                 continue
             request = self.study.request(job, self.outcomes)
             if request is None:
-                self.pending.remove(job)
                 self._failed(job, "impossible: nothing before it succeeded")
             elif not self._known(job, request):
                 yield job, request
 
-    def _take_stock(self, ready: Iterator[tuple[Job, dict[str, Any]]]) -> None:
-        """Go through what the store already holds, before any worker is started."""
-        for _ in ready:
-            pass
-
     def _known(self, job: Job, request: dict[str, Any]) -> bool:
         record = self.study.store.get(digest(request))
         if record is not None and record.outcome != "completed" and self.retry_failed:
-            self.study.store.forget(record)
+            self.study.store.forget(record, "done again: --retry-failed")
             record = None
         if record is None:
             return False
-        self.pending.remove(job)
         self._finished(job, record, self.summary.cached)
         return True
 
@@ -110,10 +148,12 @@ class _Coordinator:
         ready = self._ready()
         while pool.idle and (found := next(ready, None)):
             job, request = found
-            self.pending.remove(job)
-            self.running[job.key] = (job, request)
+            if self._is_held(request):
+                self._leave(job, request)
+                continue
+            self.running[job.key] = found
             pool.submit(job.key, request)
-            self.watch.started(job.key)
+            self.watch.started(job.key, digest(request))
 
     def _hear(self, message: Message) -> None:
         if message.kind == "fatal":
@@ -122,12 +162,55 @@ class _Coordinator:
             self.watch.told(message.job, message.content)
             return
         job, request = self.running.pop(message.job)
-        if message.kind == "died":
-            self.study.store.commit(_died(request, message.content))
+        if message.kind == "stopped":
+            self.watch.stopped(job.key)
+            self.frontier.put_back(job)  # it goes on, if nobody here asked it to stop
+        elif message.kind == "busy":
+            self._leave(job, request)
+        elif message.kind == "died":
+            self._died(job, request, **message.content)
+        else:
+            self._done(job, request)
+
+    def _done(self, job: Job, request: dict[str, Any]) -> None:
         record = self.study.store.get(digest(request))
         if record is None:
             raise errors.StoreError(f"{job.key}: its record vanished from {self.study.store.path}")
         self._finished(job, record, self.summary.done)
+
+    def _died(self, job: Job, request: dict[str, Any], reason: Any, error: str) -> None:
+        """Try again, or record the failure."""
+        self.attempts[job.key] += 1
+        if reason in WORTH_RETRYING and self.attempts[job.key] <= self.runtime.retries:
+            self.watch.retried(job.key, reason)
+            self.frontier.put_back(job)
+            return
+        run, store = digest(request), self.study.store
+        lease = store.leases.take(run[:32], {"job": job.key, "run": run})
+        if lease is None:
+            self._leave(job, request)
+            return
+        try:
+            if store.get(run) is None:
+                failed = {"outcome": "failed", "reason": reason, "error": error}
+                store.commit(Record(run=run, request=request, environment=environment(), **failed))
+        finally:
+            lease.release()
+        self._done(job, request)
+
+    def _is_held(self, request: Mapping[str, Any]) -> bool:
+        return self.study.store.leases.holder(digest(request)[:32]) is not None
+
+    def _leave(self, job: Job, request: dict[str, Any]) -> None:
+        """Another coordinator's worker, or an orphan, works on it."""
+        self.elsewhere[job.key] = job, request
+        self.watch.stopped(job.key)
+
+    def _look_elsewhere(self) -> None:
+        for job, request in list(self.elsewhere.values()):
+            if not self._is_held(request):  # done there, or given up: then it is for us
+                del self.elsewhere[job.key]
+                self.frontier.put_back(job)
 
     def _set_superseded_aside(self) -> None:
         """Keep one record for each job: a failure that is retried can lead the search to other runs than before."""
@@ -136,40 +219,45 @@ class _Coordinator:
         for record in list(self.study.store.records()):
             stale = record.method in methods and record.run not in current
             if stale and self.study.store.folder(record.run).exists():  # else it is packed, and not ours to move
-                self.study.store.forget(record)
+                self.study.store.forget(record, "superseded: the search went another way when failures were done again")
 
     def _finished(self, job: Job, record: Record, kept: list[str]) -> None:
         self.outcomes[job.key] = Outcome(record.run, record.score, record.curve)
+        cached = kept is self.summary.cached
         if record.outcome == "completed":
             kept.append(job.key)
-            self.watch.finished(
-                job.key, record.score, record.cost.get("seconds", 0.0), cached=kept is self.summary.cached
-            )
+            self.watch.finished(job.key, record.score, record.cost.get("seconds", 0.0), cached=cached)
+            self.frontier.close(job.key)
         else:
             reason = (record.error or "").partition("\n")[0]
-            self._failed(job, f"{record.outcome}: {reason}")
+            self._failed(job, f"{record.why}: {reason}")
+            if self.runtime.fail_fast and not cached:
+                self.control.halt()
 
     def _failed(self, job: Job, reason: str) -> None:
         self.outcomes.setdefault(job.key, Outcome("", None))
         self.summary.failed[job.key] = reason
         self.watch.failed(job.key, reason)
+        self.frontier.close(job.key)
 
 
 def context_of(study: Study) -> Context:
     """What a study's workers are told."""
-    benchmark, loaders = study.benchmark, study.benchmark.runtime.loaders
-    device = benchmark.runtime.device
+    benchmark, runtime = study.benchmark, study.benchmark.runtime
+    loaders = runtime.loaders
     if loaders is None:
-        loaders = 0 if device == "cpu" else max(1, available_cores() // max(1, _workers(benchmark)) - 1)
+        loaders = 0 if runtime.device == "cpu" else max(1, available_cores() // max(1, _workers(benchmark)) - 1)
     return Context(
         str(study.store.path),
         dataset_table(benchmark),
-        device,
+        runtime.device,
         benchmark.training.threads,
         used_files(),
         as_table(benchmark.model.trunk),
         skipped=study.recipe.dataset.skipped,
         loaders=loaders,
+        checkpoint_every=runtime.checkpoint_every,
+        timeout=runtime.timeout,
     )
 
 
@@ -181,16 +269,10 @@ def _workers(benchmark: Benchmark) -> int:
 
 
 @contextmanager
-def _pool(study: Study, jobs: int) -> Iterator[Pool]:
+def _pool(study: Study, jobs: int, control: Control) -> Iterator[Pool]:
     context, workers = context_of(study), _workers(study.benchmark)
-    pool: Pool = LocalProcesses(context, min(workers, jobs)) if workers else InProcess(context)
+    pool: Pool = LocalProcesses(context, min(workers, jobs)) if workers else InProcess(context, control.stops)
     try:
         yield pool
     finally:
         pool.close()
-
-
-def _died(request: Mapping[str, Any], exit_code: int | None) -> Record:
-    how = f"signal {-exit_code}" if exit_code is not None and exit_code < 0 else f"exit code {exit_code}"
-    error = f"the worker process died ({how}); signal 9 is what the system sends when memory runs out"
-    return Record(run=digest(request), request=dict(request), outcome="failed", error=error, environment=environment())

@@ -22,7 +22,9 @@ class Watch:
     """Counts jobs, estimates the time left and tells a listener. The base class tells nobody."""
 
     def __init__(self) -> None:
-        self.total = self.closed = self.failures = self.at_start = 0
+        self.total = self.closed = self.failures = self.at_start = self.cached = self.done = 0
+        self.running: set[str] = set()
+        self.cost = 0.0
         self._begun = time.monotonic()
 
     def begin(self, total: int, closed: int) -> None:
@@ -33,8 +35,9 @@ class Watch:
     def preparing(self, done: int, total: int, seconds_left: float | None) -> None:
         """So many of the dataset's images were decoded; before `begin` too."""
 
-    def started(self, job: str) -> None:
+    def started(self, job: str, run: str) -> None:
         """A job went to a worker."""
+        self.running.add(job)
 
     def told(self, job: str, entry: Mapping[str, Any]) -> None:
         """A training was validated."""
@@ -42,14 +45,38 @@ class Watch:
     def finished(self, job: str, score: float | None, seconds: float, *, cached: bool) -> None:
         """A job is done."""
         self.closed += not cached
+        self.cached += cached
+        self.done += not cached
+        self.cost += seconds
+        self.running.discard(job)
 
     def failed(self, job: str, reason: str) -> None:
         """A job has no result."""
         self.closed += 1
         self.failures += 1
+        self.running.discard(job)
+
+    def retried(self, job: str, reason: str) -> None:
+        """A job's process died, and it will be tried again."""
+        self.running.discard(job)
+
+    def stopped(self, job: str) -> None:
+        """A job was stopped before its end, or turned out to be done by somebody else."""
+        self.running.discard(job)
+
+    def note(self, text: str) -> None:
+        """Something a user should know."""
 
     def end(self, summary: "Summary") -> None:
         """Nothing is left to do."""
+
+    @property
+    def state(self) -> str:
+        """How far it is, in a line."""
+        counts = f"{self.done} done, {self.cached} cached, {self.failures} failed, {len(self.running)} running"
+        return (
+            f"{self.closed}/{self.total} jobs: {counts}; {in_time(self.seconds_left)} left, {in_time(self.cost)} spent"
+        )
 
     @property
     def seconds_left(self) -> float | None:
@@ -77,10 +104,10 @@ class Events(Watch):
             self._write("prepared", images=total)
         self._then.preparing(done, total, seconds_left)
 
-    def started(self, job: str) -> None:
+    def started(self, job: str, run: str) -> None:
         """See `Watch`."""
-        self._write("started", job=job)
-        self._then.started(job)
+        self._write("started", job=job, run=run)
+        self._then.started(job, run)
 
     def told(self, job: str, entry: Mapping[str, Any]) -> None:
         """See `Watch`."""
@@ -98,9 +125,24 @@ class Events(Watch):
         self._write("failed", job=job, reason=reason)
         self._then.failed(job, reason)
 
+    def retried(self, job: str, reason: str) -> None:
+        """See `Watch`."""
+        self._write("retried", job=job, reason=reason)
+        self._then.retried(job, reason)
+
+    def stopped(self, job: str) -> None:
+        """See `Watch`."""
+        self._write("stopped", job=job)
+        self._then.stopped(job)
+
+    def note(self, text: str) -> None:
+        """See `Watch`."""
+        self._then.note(text)
+
     def end(self, summary: "Summary") -> None:
         """See `Watch`."""
-        self._write("end", done=len(summary.done), cached=len(summary.cached), failed=len(summary.failed))
+        counts = {"done": summary.done, "cached": summary.cached, "failed": summary.failed, "left": summary.left}
+        self._write("end", **{name: len(jobs) for name, jobs in counts.items()})
         self._then.end(summary)
 
     def _write(self, event: str, **content: Any) -> None:
@@ -125,21 +167,28 @@ class Lines(Watch):
         """See `Watch`."""
         if time.monotonic() - self._last > _PAUSE or done == total:
             self._last = time.monotonic()
-            self._say(f"preparing images: {done}/{total}, {_left(seconds_left)}")
+            self._say(f"preparing images: {done}/{total}, {in_time(seconds_left)} left")
 
     def finished(self, job: str, score: float | None, seconds: float, *, cached: bool) -> None:
         """See `Watch`."""
         super().finished(job, score, seconds, cached=cached)
         if not cached and (time.monotonic() - self._last > _PAUSE or self.closed == self.total):
             self._last = time.monotonic()
-            self._say(
-                f"{self.closed}/{self.total} jobs, {self.failures} failed, {_left(self.seconds_left)}; last: {job}"
-            )
+            self._say(f"{self.state}; last: {job}")
 
     def failed(self, job: str, reason: str) -> None:
         """See `Watch`."""
         super().failed(job, reason)
         self._say(f"failed: {job}: {reason}")
+
+    def retried(self, job: str, reason: str) -> None:
+        """See `Watch`."""
+        super().retried(job, reason)
+        self._say(f"again: {job}: {reason}")
+
+    def note(self, text: str) -> None:
+        """See `Watch`."""
+        self._say(text)
 
     def _say(self, text: str) -> None:
         print(f"mlbench: {text}", file=self._out, flush=True)
@@ -163,17 +212,17 @@ class Bar(Watch):
         if self._progress is None:
             self._start("", total, done)
         assert self._progress is not None and self._task is not None
-        text = f"{_left(seconds_left)} · preparing images"
+        text = f"{in_time(seconds_left)} left · preparing images"
         if done == total and self.total:
             done, total, text = self.closed, self.total, "starting workers"
         self._progress.update(self._task, completed=done, total=total, description=text)
 
     def _start(self, text: str, total: int, completed: int) -> None:
         from rich.console import Console
-        from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
+        from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
 
         self.close()
-        columns = (BarColumn(), MofNCompleteColumn(), TimeElapsedColumn(), TextColumn("{task.description}"))
+        columns = (BarColumn(), TimeElapsedColumn(), TextColumn("{task.description}"))
         self._progress = Progress(*columns, console=Console(stderr=True), transient=True)
         self._task = self._progress.add_task(text, total=total, completed=completed)
         self._progress.start()
@@ -193,6 +242,11 @@ class Bar(Watch):
         if self._progress:
             self._progress.console.print(f"failed: {job}: {reason}", style="red", highlight=False, markup=False)
 
+    def note(self, text: str) -> None:
+        """See `Watch`."""
+        if self._progress:
+            self._progress.console.print(text, highlight=False, markup=False)
+
     def end(self, summary: "Summary") -> None:
         """See `Watch`."""
         self.close()
@@ -204,15 +258,17 @@ class Bar(Watch):
 
     def _show(self, text: str) -> None:
         if self._progress is not None and self._task is not None:
-            failures = f", {self.failures} failed" if self.failures else ""
-            self._progress.update(
-                self._task, completed=self.closed, description=f"{_left(self.seconds_left)}{failures} · {text}"
-            )
+            self._progress.update(self._task, completed=self.closed, description=f"{self.state} · {text}")
 
 
-def _left(seconds: float | None) -> str:
+def in_time(seconds: float | None) -> str:
+    """Seconds in words.
+
+    >>> in_time(3725.0)
+    '1 h 02 min'
+    """
     if seconds is None:
-        return "time left unknown"
+        return "unknown time"
     minutes, rest = divmod(round(seconds), 60)
     hours, minutes = divmod(minutes, 60)
-    return f"{hours} h {minutes:02d} min left" if hours else f"{minutes} min {rest:02d} s left"
+    return f"{hours} h {minutes:02d} min" if hours else f"{minutes} min {rest:02d} s"

@@ -1,7 +1,7 @@
 """Does one job after another: data in, record out."""
 
-import traceback
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any, Literal
@@ -11,7 +11,7 @@ from mlbench_kernels import used_backends
 from safetensors.torch import load, save
 
 from mlbench.api.dataset import Dataset
-from mlbench.api.errors import ConfigError, DataError, PluginError, StoreError, TrainingStopped
+from mlbench.api.errors import ConfigError, DataError, PluginError, StoreError, TrainingStopped, UnknownNameError
 from mlbench.api.metric import Metric
 from mlbench.api.splits import ClassSplits, Part
 from mlbench.data.damage import Without
@@ -20,10 +20,13 @@ from mlbench.data.splits import split
 from mlbench.data.transforms import EvalTransform
 from mlbench.evaluation import Retrieval, concatenate, measure
 from mlbench.execution.environment import environment
+from mlbench.execution.failures import out_of_memory, tail_of
+from mlbench.execution.keeping import Keeping
 from mlbench.registry import Resolved, culprits, provenance_of, resolve, source_of, sources_in, use_file
-from mlbench.spec import Transforms, digest
+from mlbench.spec import Transforms, canonical_json, digest
 from mlbench.store import Record, Store
-from mlbench.training import Meter, embed, train
+from mlbench.store.checkpoints import Checkpoints
+from mlbench.training import CannotResume, Interrupted, Meter, Trained, embed, train
 from mlbench.training.loop import Setup
 from mlbench.training.setup import from_identity, model_of, setup_of
 
@@ -35,7 +38,16 @@ _MODEL = "model.safetensors"
 class Context:
     """What a worker is told once: where things are and where to compute. Nothing here changes a result.
 
-    ``dataset`` and ``trunk`` are tables of the benchmark file, with the paths that requests do not have.
+    Attributes:
+        store: Folder of the store.
+        dataset: The dataset as a table.
+        device: Where to compute.
+        threads: Threads of a run.
+        plugins: Files of un-packaged code.
+        trunk: The trunk as a table; it and the dataset have the paths that requests do not have.
+        checkpoint_every: Seconds between two checkpoints.
+        timeout: Seconds for one attempt at a run that has a process of its own.
+        forks: Whether a worker process copies itself for each job.
     """
 
     store: str
@@ -46,22 +58,38 @@ class Context:
     trunk: Mapping[str, Any] | None = None
     skipped: Sequence[str] = ()
     loaders: int = 0
+    checkpoint_every: float = 60.0
+    timeout: float | None = None
+    forks: bool = False
+
+
+@dataclass(frozen=True)
+class Hearing:
+    """Whom a running job tells what, and whom it asks.
+
+    Attributes:
+        tell: Hears of every validation.
+        stopping: Whether the job is asked to stop.
+        progress: Hears of every step.
+        note: Hears what a user may want to know.
+    """
+
+    tell: Tell = lambda entry: None
+    stopping: Callable[[], bool] = lambda: False
+    progress: Callable[..., None] = lambda **progress: None
+    note: Callable[[str], None] = lambda text: None
 
 
 class Worker:
     """Holds the dataset and runs jobs on it.
 
     Raises:
-        ConfigError: If there is no such device here.
         DataError: If the dataset is missing or damaged.
     """
 
     def __init__(self, context: Context) -> None:
-        _check_device(context.device)
         for file in context.plugins:
             use_file(file)
-        # Tests too: how a sum is split over threads shows in its last bits, and a resumed run may begin with a test.
-        torch.set_num_threads(context.threads)
         self.context = context
         self.store = Store(context.store)
         self.dataset: Dataset = resolve("datasets", context.dataset, "dataset").build()
@@ -71,70 +99,103 @@ class Worker:
         # A fold's views are used by every trial on that fold.
         self._view = lru_cache(maxsize=16)(lambda resize, part: self._store(resize).view(part.classes, part.items))
 
-    def run(self, request: Mapping[str, Any], tell: Tell) -> Record:
+    def prepare(self, request: Mapping[str, Any]) -> None:
+        """Open what the job needs of the dataset, and import its components, for a process that begins as this one is.
+
+        Whatever goes wrong here does so again in the job, which says it properly.
+        """
+        with suppress(Exception):
+            self.views(request, self._parts(request))
+            for part, kind in (("loss", "losses"), ("miner", "miners"), ("sampler", "samplers")):
+                if request.get(part):
+                    from_identity(kind, request[part], part)
+            from_identity("models", request["model"]["trunk"], "model.trunk")
+            provenance_of(request)
+            environment()
+
+    def run(self, request: Mapping[str, Any], hearing: Hearing) -> Record:
         """Do the job and commit its record; an error inside the job becomes a record too.
 
         Raises:
+            ConfigError: If there is no such device here.
+            UnknownNameError: If a component is not installed any more.
             DataError: If the dataset cannot be read or is not the one planned for.
             PluginError: If un-packaged code is no longer what it was when the plan was made.
             StoreError: If the record cannot be written.
+            Interrupted: If the job was asked to stop.
+            RuntimeError: If memory ran out.
         """
+        _check_device(self.context.device)
+        # Tests too: how a sum is split over threads shows in its last bits, and a resumed run may begin with a test.
+        torch.set_num_threads(self.context.threads)
         self._check_content(request)
         files: dict[str, bytes] = {}
-        meter = Meter()
+        meter = Meter(self.context.device)
         outcome: Literal["completed", "diverged", "collapsed", "failed"] = "completed"
         results: dict[str, Any] = {}
         cost: dict[str, float] = {}
         error: str | None = None
         backends: dict[str, str] = {}
         try:
-            task = self._test if request["task"] == "test" else self._train
             with used_backends() as backends:
-                results, cost = task(request, files, tell)
-        except (DataError, StoreError):
+                if request["task"] == "test":
+                    results = self._test(request)
+                else:
+                    results, cost = self._train(request, files, meter, hearing)
+            canonical_json(results)
+        except (DataError, StoreError, UnknownNameError, Interrupted):
             raise
         except TrainingStopped as reason:
             outcome, error = reason.outcome, str(reason)
         except ConfigError as reason:
             outcome, error = "failed", str(reason)
         except Exception as reason:
-            tail = "".join(traceback.format_exception(reason)[-4:])
+            if out_of_memory(reason):
+                raise
             blame = culprits(reason, request)
-            outcome, error = "failed", f"{type(reason).__name__}: {reason}{f' ({blame})' if blame else ''}\n{tail}"
+            said = f"{type(reason).__name__}: {reason}{f' ({blame})' if blame else ''}\n{tail_of(reason)}"
+            outcome, error = "failed", said.encode(errors="backslashreplace").decode()
         record = Record(
             run=digest(request),
             request=dict(request),
             outcome=outcome,
-            results=results,
+            results=results if outcome == "completed" else {},
             error=error,
-            cost={"seconds": meter.seconds, "peak_memory": meter.peak_memory, **cost},
+            reason="error" if outcome == "failed" else None,
+            cost=meter.cost | cost,
             provenance=provenance_of(request),
             environment=environment() | {f"kernel {name}": backend for name, backend in sorted(backends.items())},
         )
         self.store.commit(record, files)
+        self._checkpoints(record.run).clear()
         return record
 
     def _train(
-        self, request: Mapping[str, Any], files: dict[str, bytes], tell: Tell
+        self, request: Mapping[str, Any], files: dict[str, bytes], meter: Meter, hearing: Hearing
     ) -> tuple[dict[str, Any], dict[str, float]]:
-        learn, select = self.views(request, self.splits(request).fold_parts(request["job"]["fold"]))
-        setup = self.setup(request, learn)
-        done = train(setup, learn, select, tell)
+        learn, select = self.views(request, self._parts(request))
+        checkpoints = self._checkpoints(digest(request))
+        keeping = Keeping(
+            checkpoints, self.context.checkpoint_every, meter, hearing.stopping, hearing.progress, hearing.note
+        )
+        try:
+            done = train(self.setup(request, learn), learn, select, hearing.tell, keeping)
+        except CannotResume as reason:
+            hearing.note(f"begins anew: its checkpoint does not fit ({reason})")
+            checkpoints.set_aside(f"does not fit: {reason}")
+            done = train(self.setup(request, learn), learn, select, hearing.tell, keeping)
         if request["job"]["role"] == "reproduction":
             files[_MODEL] = save({name: tensor.contiguous() for name, tensor in done.state.items()})
         results = {"best": done.best, "curve": done.curve, "images": done.images}
-        results |= {"stopped_early": True} if done.stopped_early else {}
-        speed = done.images / done.training_seconds if done.training_seconds else 0.0
-        return results, {
-            "training_seconds": done.training_seconds,
-            "waiting_seconds": done.waiting_seconds,
-            "images_per_second": speed,
-        }
+        return results | ({"stopped_early": True} if done.stopped_early else {}), _speed(done)
 
-    def _test(
-        self, request: Mapping[str, Any], files: dict[str, bytes], tell: Tell
-    ) -> tuple[dict[str, Any], dict[str, float]]:
-        views = self.views(request, [part for part in self.splits(request).test_parts() if part is not None])
+    def _checkpoints(self, run: str) -> Checkpoints:
+        versions = {name: version for name, version in environment().items() if name not in ("machine", "cpu_count")}
+        versions["device"] = self.context.device.partition(":")[0]
+        return Checkpoints(self.store.checkpoints(run), run, versions, self.store.quarantine)
+
+    def _test(self, request: Mapping[str, Any]) -> dict[str, Any]:
+        views = self.views(request, self._parts(request))
         further = request["evaluation"].get("metrics", [])
         metrics: list[Metric] = [Retrieval(tuple(request["evaluation"]["recall_at"]))]
         metrics += [from_identity("metrics", identity, "evaluation.metrics").build() for identity in further]
@@ -145,20 +206,20 @@ class Worker:
         embeddings = [[embed(model, view, transform, self.context.device) for view in views] for model in models]
         joined = [concatenate(parts) for parts in zip(*embeddings, strict=True)]
         separated = [measure(metrics, parts, labels) for parts in embeddings]
-        return {"separated": separated, "concatenated": measure(metrics, joined, labels)}, {}
+        return {"separated": separated, "concatenated": measure(metrics, joined, labels)}
 
     def _model(self, request: Mapping[str, Any], run: str, view: ImageView) -> torch.nn.Module:
-        file = self.store.folder(run) / _MODEL
-        try:
-            state = load(file.read_bytes())
-        except OSError as error:
-            raise StoreError(
-                f"{file}: the trained model is gone ({error.strerror}); "
-                f"move {file.parent.name} out of runs/ to train it again"
-            ) from None
+        state = load(self.store.read(run, _MODEL))
         model = model_of(request, view)
         model.load_state_dict(state)
         return model.to(self.context.device)
+
+    def _parts(self, request: Mapping[str, Any]) -> list[Part]:
+        """What a job sees: the parts of the test, or those to learn from and to select on."""
+        splits = self.splits(request)
+        if request["task"] == "test":
+            return [part for part in splits.test_parts() if part is not None]
+        return list(splits.fold_parts(request["job"]["fold"]))
 
     def _trunk(self, request: Mapping[str, Any]) -> Resolved | None:
         """The trunk as the benchmark file names it, if that is still what the plan was made for."""
@@ -209,6 +270,17 @@ class Worker:
                 raise PluginError(
                     f"{identifier}: its source changed since the plan was made; give the command again to plan for it"
                 )
+
+
+def _speed(done: Trained) -> dict[str, float]:
+    """What a training's seconds went to."""
+    seconds = done.training_seconds
+    shares = {f"{phase}_share": spent / seconds for phase, spent in done.phases.items()} if seconds else {}
+    return {
+        "training_seconds": seconds,
+        "images_per_second": done.images / seconds if seconds else 0.0,
+        **shares,
+    }
 
 
 def _check_device(device: str) -> None:

@@ -67,12 +67,18 @@ class Runtime(Table):
     """Where and how fast: nothing here can change a result.
 
     ``loaders`` threads of each worker make batches ahead, 0 makes them in step; by default 0 on the CPU, whose cores
-    train, and the cores that the workers leave on a GPU.
+    train, and the cores that the workers leave on a GPU. ``timeout`` is in seconds and for one attempt at a run;
+    ``retries`` is how many further attempts a run gets whose process died or ran out of memory (an error or a NaN would
+    come again); ``checkpoint_every`` is in seconds; ``fail_fast`` stops everything at the first run that fails.
     """
 
     workers: int | None = runtime(None, ge=0)
     device: str = runtime("cpu")
     loaders: int | None = runtime(None, ge=0)
+    retries: int = runtime(2, ge=0)
+    timeout: float | None = runtime(None, gt=0)
+    checkpoint_every: float = runtime(60.0, ge=0)
+    fail_fast: bool = runtime(False)
 
 
 class Benchmark(Table):

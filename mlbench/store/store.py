@@ -4,19 +4,33 @@
     runs/<run>/record.json  one folder a run, renamed into place when complete; models beside it
     records.jsonl           the records of a published store, packed into one file
     events.jsonl            what happened when
+    logs/<run>.log          what a run printed
+    checkpoints/<run>/      where an unfinished training can go on
+    leases/                 who works on what now
+    requests/               what a running coordinator is asked to do
+    quarantine/             what could not be trusted, with the reasons
 
-Nothing is ever deleted on error: what cannot be trusted is set aside under ``rejected/``.
+Nothing is ever deleted on error: what cannot be trusted is set aside.
 """
 
+import hashlib
 import json
+import time
 from collections.abc import Iterator, Mapping
-from itertools import count
 from pathlib import Path
 from typing import Any
 
 from mlbench.api.errors import StoreError
-from mlbench.store.atomic import explained, staged_folder, write_synced, write_text
-from mlbench.store.record import FORMAT, Record
+from mlbench.store.atomic import check_disk, staged_folder, write_synced, write_text
+from mlbench.store.differences import difference
+from mlbench.store.lease import Leases
+from mlbench.store.quarantine import Quarantine, made
+from mlbench.store.record import Record
+
+#: Version of the stored format of a store's header.
+HEADER = 1
+#: What every record shares with the recipe of its store.
+_SHARED = ("dataset", "model", "transforms")
 
 
 class Store:
@@ -24,8 +38,16 @@ class Store:
 
     def __init__(self, path: str | Path) -> None:
         self.path = Path(path)
+        self.leases = Leases(self.path / "leases")
+        self.quarantine = Quarantine(self.path / "quarantine")
+        self._known: dict[str, Any] = {}
 
     # -- what it belongs to --------------------------------------------------------------------------------------
+
+    @property
+    def exists(self) -> bool:
+        """Whether there is a store."""
+        return (self.path / "store.json").exists()
 
     @property
     def header(self) -> dict[str, Any]:
@@ -43,8 +65,8 @@ class Store:
             raise StoreError(f"{file}: damaged ({error}); restore it or choose another --store") from None
         if not isinstance(header, dict):
             raise StoreError(f"{file}: damaged (not a table); restore it or choose another --store")
-        if header.get("format") != FORMAT:
-            raise StoreError(f"{file}: format {header.get('format')!r}, this mlbench reads {FORMAT}")
+        if header.get("format") != HEADER:
+            raise StoreError(f"{file}: format {header.get('format')!r}, this mlbench reads {HEADER}")
         return header
 
     def claim(self, recipe: Mapping[str, Any], methods: Mapping[str, Any], about: Mapping[str, Any]) -> None:
@@ -56,31 +78,56 @@ class Store:
             about: What else readers need (the benchmark as a table, the dataset's facts).
 
         Raises:
-            StoreError: If it belongs to another recipe, or a method of that name is another one there.
+            StoreError: If it belongs to another recipe, or a method of that name is another one there, or the disk
+                cannot keep two writers apart.
         """
-        if not (self.path / "store.json").exists() and any(self.path.glob("[!.]*")):
+        if not self.exists and any(map(_is_foreign, self.path.glob("[!.]*"))):
             raise StoreError(f"{self.path}: not empty and no store; choose another folder with --store")
+        if self.exists:
+            self._merged(recipe, methods, about)  # refused before anything is written
+        made(self.path / "runs")
+        check_disk(self.path)
+        while (lease := self.leases.take("header", {})) is None:
+            time.sleep(0.05)  # another coordinator is adding its methods
+        try:
+            header = self._merged(recipe, methods, about)
+            text = json.dumps(header, indent=1, sort_keys=True, ensure_ascii=False) + "\n"
+            write_text(self.path / "store.json", text)
+        finally:
+            lease.release()
+
+    def _merged(
+        self, recipe: Mapping[str, Any], methods: Mapping[str, Any], about: Mapping[str, Any]
+    ) -> dict[str, Any]:
+        """The header with the new methods, if the rest of it is the same."""
         held: dict[str, Any] = {}
-        if (self.path / "store.json").exists():
+        if self.exists:
             header = self.header
             _check_same(self.path, header["recipe"], recipe)
             held = header["methods"]
             for name in methods.keys() & held.keys():
                 if held[name] != methods[name]:
-                    change = _difference(held[name], methods[name])
                     raise StoreError(
-                        f"{self.path}: holds another method called {name!r} ({change}); "
+                        f"{self.path}: holds another method called {name!r} ({difference(held[name], methods[name])}); "
                         f"give yours another name or choose another --store"
                     )
-        self._mkdir(self.path / "runs")
-        header = {"format": FORMAT, "recipe": recipe, "methods": {**held, **methods}, **about}
-        write_text(self.path / "store.json", json.dumps(header, indent=1, sort_keys=True, ensure_ascii=False) + "\n")
+        return {"format": HEADER, "recipe": recipe, "methods": {**held, **methods}, **about}
 
-    # -- records -------------------------------------------------------------------------------------------------
+    # -- places --------------------------------------------------------------------------------------------------
 
     def folder(self, run: str) -> Path:
         """Where a run's record and files are."""
         return self.path / "runs" / run[:32]
+
+    def log(self, run: str) -> Path:
+        """Where what a run prints goes."""
+        return self.path / "logs" / f"{run[:32]}.log"
+
+    def checkpoints(self, run: str) -> Path:
+        """Where a run's checkpoints are while it is not finished."""
+        return self.path / "checkpoints" / run[:32]
+
+    # -- records -------------------------------------------------------------------------------------------------
 
     def get(self, run: str) -> Record | None:
         """The record of a finished run; None if there is none that can be trusted."""
@@ -92,37 +139,65 @@ class Store:
         Raises:
             StoreError: If the disk is full or not writable.
         """
+        files = files or {}
+        hashes = {name: hashlib.sha256(content).hexdigest() for name, content in files.items()}
         with staged_folder(self.folder(record.run)) as staging:
-            for name, content in (files or {}).items():
+            for name, content in files.items():
                 write_synced(staging / name, content)
-            write_synced(staging / "record.json", record.to_json().encode())
+            text = record.model_copy(update={"files": hashes}).to_json() if files else record.to_json()
+            write_synced(staging / "record.json", text.encode())
 
-    def forget(self, record: Record) -> None:
+    def read(self, run: str, name: str) -> bytes:
+        """A file beside a record, checked against the record's hash of it.
+
+        Raises:
+            StoreError: If the file is gone or was changed; its run is set aside, to be done again.
+        """
+        file = self.folder(run) / name
+        record = self.get(run)
+        try:
+            content = file.read_bytes()
+        except OSError as error:
+            problem = f"is gone ({error.strerror})"
+        else:
+            expected = record.files.get(name) if record else None
+            if expected is None or expected == hashlib.sha256(content).hexdigest():
+                return content  # records of format 1 have no hashes of their files
+            problem = "is not what the run left (its hash differs)"
+        if record is not None:
+            self.quarantine.take(file.parent, f"{file}: {problem}")
+        raise StoreError(
+            f"{file}: {problem}; its run was set aside in {self.path / 'quarantine'}, "
+            f"give the same command again to train it again"
+        )
+
+    def forget(self, record: Record, why: str) -> None:
         """Set a record aside, so that its run is done again."""
-        self._set_aside(self.folder(record.run))
+        self.quarantine.take(self.folder(record.run), why)
 
     def records(self) -> Iterator[Record]:
         """All records, in the order of their runs' hashes, each run once.
 
         Raises:
-            StoreError: If a packed record cannot be trusted.
+            StoreError: If a packed record cannot be trusted, or two records of one run disagree.
         """
-        found = {record.run: record for record in self._packed()}
+        found: dict[str, tuple[Record, str]] = {}
+        for record, place in self._packed():
+            _add(found, record, place)
         for file in (self.path / "runs").glob("[!.]*/record.json"):
-            record = self._trusted(file.parent)
-            if record is not None:
-                found.setdefault(record.run, record)
-        yield from (found[run] for run in sorted(found))
+            if (trusted := self._trusted(file.parent)) is not None:
+                _add(found, trusted, str(file))
+        yield from (found[run][0] for run in sorted(found))
 
     # -- inner ---------------------------------------------------------------------------------------------------
 
-    def _packed(self) -> Iterator[Record]:
+    def _packed(self) -> Iterator[tuple[Record, str]]:
         file = self.path / "records.jsonl"
         if file.is_file():
             # Not `splitlines`: it also splits at characters that JSON leaves as they are inside a text.
             for number, line in enumerate(file.read_bytes().split(b"\n"), 1):
                 if line:
-                    yield Record.from_json(line, f"{file}:{number}")
+                    yield Record.from_json(line, f"{file}:{number}"), f"{file}:{number}"
 
     def _trusted(self, folder: Path) -> Record | None:
         """The record in ``folder``; None if there is no folder, or none that belongs there: then it is set aside.
@@ -132,50 +207,55 @@ class Store:
         file = folder / "record.json"
         try:
             record = Record.from_json(file.read_bytes(), str(file))
-            if folder == self.folder(record.run):
+            problem = self._foreign(record, folder)
+            if not problem:
                 return record
-        except (FileNotFoundError, StoreError):
-            pass
+        except FileNotFoundError:
+            problem = f"{file}: missing"
+        except StoreError as error:
+            problem = str(error)
         except OSError as error:
             raise StoreError(f"{file}: cannot be read: {error.strerror}") from None
         if folder.exists():
-            self._set_aside(folder)
+            self.quarantine.take(folder, problem)
         return None
 
-    def _set_aside(self, folder: Path) -> None:
-        rejected = self.path / "rejected"
-        self._mkdir(rejected)
-        names = (rejected / f"{folder.name}-{number}" for number in count())
-        with explained(rejected):
-            folder.rename(next(name for name in names if not name.exists()))
+    def _foreign(self, record: Record, folder: Path) -> str:
+        """Why a record that is sound does not belong here; empty if it does."""
+        if folder != self.folder(record.run):
+            return f"{folder}: holds the record of {record.run[:32]}"
+        for part in _SHARED:
+            here, there = self._recipe.get(part), record.request.get(part)
+            if here is not None and there is not None and here != there:
+                return f"{folder}: a record of another plan ({part}: {difference(there, here)})"
+        return ""
 
-    def _mkdir(self, folder: Path) -> None:
-        try:
-            folder.mkdir(parents=True, exist_ok=True)
-        except OSError as error:
-            raise StoreError(
-                f"{folder}: cannot be made: {error.strerror}; choose another folder with --store"
-            ) from None
+    @property
+    def _recipe(self) -> dict[str, Any]:
+        """The recipe; empty where there is no header, as in a store that was only copied in part."""
+        if not self._known and self.exists:
+            self._known = self.header["recipe"]
+        return self._known
+
+
+def _is_foreign(path: Path) -> bool:
+    """Whether something cannot have been left by a claim that was killed."""
+    return path.name not in ("runs", "leases") or (path.name == "runs" and any(path.iterdir()))
+
+
+def _add(found: dict[str, tuple[Record, str]], record: Record, place: str) -> None:
+    first, where = found.setdefault(record.run, (record, place))
+    if first.what_it_says() != record.what_it_says():
+        change = difference(first.what_it_says(), record.what_it_says())
+        raise StoreError(
+            f"{where} and {place} disagree about one run ({change}); "
+            f"find out which of them is right and move the other one away"
+        )
 
 
 def _check_same(path: Path, held: Any, wanted: Any) -> None:
     if held != json.loads(json.dumps(wanted)):
         raise StoreError(
-            f"{path}: belongs to another plan ({_difference(held, wanted)}); "
+            f"{path}: belongs to another plan ({difference(held, wanted)}); "
             f"choose another folder with --store, or leave it out for one of its own"
         )
-
-
-def _difference(held: Any, wanted: Any) -> str:
-    left, right = _flat(held), _flat(json.loads(json.dumps(wanted)))
-    changed = [key for key in sorted(left.keys() | right.keys()) if left.get(key) != right.get(key)]
-    shown = [f"{key}: {left.get(key)!r} there, {right.get(key)!r} here" for key in changed[:3]]
-    return "; ".join(shown) + (f"; and {len(changed) - 3} more" if len(changed) > 3 else "")
-
-
-def _flat(value: Any, prefix: str = "") -> dict[str, Any]:
-    if isinstance(value, dict) and value:
-        return {
-            k: v for key, item in value.items() for k, v in _flat(item, f"{prefix}.{key}" if prefix else key).items()
-        }
-    return {prefix: value}

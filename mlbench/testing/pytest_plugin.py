@@ -1,6 +1,6 @@
-"""The door for pytest: a decorator that turns every check of some components into a test of its own.
+"""The door for pytest: a decorator that turns every check of some components into a test of its own, `perf_guard`.
 
-Loaded by every pytest of an environment with mlbench, so it imports nothing else before the decorator is met.
+Loaded by every pytest of an environment with mlbench, so it imports nothing else before one of them is met.
 """
 
 from collections.abc import Iterable, Mapping
@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 import pytest
 
 if TYPE_CHECKING:
+    from mlbench.perf import PerfGuard
     from mlbench.testing.kit import Case
 
 #: A name as for ``mlbench check``, or the arguments ``(kind, id or class)`` or ``(kind, id or class, arguments)``.
@@ -36,6 +37,14 @@ def parametrize_with_checks(components: Iterable[Component]) -> pytest.MarkDecor
     """
     mark: pytest.MarkDecorator = getattr(pytest.mark, _MARK)(tuple(components))
     return mark
+
+
+@pytest.fixture
+def perf_guard() -> "PerfGuard":
+    """Bounds on ratios of times, on peak memory and on growth: see `mlbench.perf.PerfGuard`."""
+    from mlbench.perf import PerfGuard
+
+    return PerfGuard()
 
 
 def pytest_configure(config: pytest.Config) -> None:

@@ -15,11 +15,13 @@ _FILES = {
     "README.md": "README.md",
     "benchmark.toml": "benchmark.toml",
     ".github/workflows/test.yml": "workflow.yml",
+    ".github/workflows/performance.yml": "performance.yml",
     "$module/__init__.py": "init.py",
     "$module/loss.py": "loss.py",
     "$module/miner.py": "miner.py",
     "$module/dataset.py": "dataset.py",
     "tests/test_plugin.py": "test_plugin.py",
+    "tests/perf/bench_loss.py": "bench_loss.py",
 }
 
 

@@ -7,7 +7,7 @@ import copy
 import math
 import time
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field, fields
 from typing import Any
 
 import numpy as np
@@ -23,8 +23,11 @@ from mlbench.evaluation import Retrieval
 from mlbench.models.embedder import EmbeddingModel
 from mlbench.registry import info_of
 from mlbench.spec.training import Training
+from mlbench.training.clock import Clock
 from mlbench.training.embed import embed, outputs
+from mlbench.training.keeper import CannotResume, Keeper, Position
 from mlbench.training.optimizers import optimizers_of
+from mlbench.training.state import Batches, random_state, restore, restore_random, state_of
 
 
 @dataclass
@@ -37,7 +40,7 @@ class Trained:
         curve: One entry for every validation.
         images: Images seen in training.
         training_seconds: Seconds in the batches, without validation.
-        waiting_seconds: Seconds of these in which nothing was done but wait for the next batch.
+        phases: Seconds of them by `PHASES`.
         stopped_early: Whether it stopped for being below `Setup.stop_below`.
     """
 
@@ -46,7 +49,7 @@ class Trained:
     curve: list[dict[str, float]] = field(default_factory=list)
     images: int = 0
     training_seconds: float = 0.0
-    waiting_seconds: float = 0.0
+    phases: dict[str, float] = field(default_factory=dict)
     stopped_early: bool = False
 
 
@@ -73,7 +76,11 @@ class Setup:
 
 
 def train(
-    setup: Setup, train_view: ImageView, val_view: ImageView, tell: Callable[[Mapping[str, Any]], None]
+    setup: Setup,
+    train_view: ImageView,
+    val_view: ImageView,
+    tell: Callable[[Mapping[str, Any]], None],
+    keeper: Keeper | None = None,
 ) -> Trained:
     """Train until validation MAP@R has not risen for the patience or is hopelessly low, or to the last epoch.
 
@@ -84,36 +91,109 @@ def train(
         train_view: Classes to learn from.
         val_view: Classes to select on.
         tell: Called after every validation with the curve's new entry.
+        keeper: Says where to go on, and is offered the state between any two steps.
 
     Raises:
         TrainingStopped: If the loss or the embeddings stop being finite, or a component gives up.
+        Interrupted: If the keeper wants it.
+        CannotResume: If the state that the keeper gave does not fit; the parts are then of no use.
     """
     if setup.loss is None:
         entry = _validate(setup, val_view, epoch=0, loss=None)
         return Trained(_copy_state(setup.model), entry, [entry])
-    steps = _Steps(setup, train_view)
-    done = Trained({}, {})
-    for epoch in range(1, setup.training.max_epochs + 1):
-        _start_epoch(epoch - 1, setup.loss, setup.miner, setup.sampler)
+    return _Training(setup, train_view, val_view, tell, keeper or Keeper()).run()
+
+
+class _Training:
+    """Epochs and validations, from wherever the keeper says."""
+
+    def __init__(
+        self,
+        setup: Setup,
+        train_view: ImageView,
+        val_view: ImageView,
+        tell: Callable[[Mapping[str, Any]], None],
+        keeper: Keeper,
+    ) -> None:
+        self.setup, self.val_view, self.tell, self.keeper = setup, val_view, tell, keeper
+        self.steps = _Steps(setup, train_view)
+        self.position = Position()
+        self.done = Trained({}, {})
+
+    def run(self) -> Trained:
+        """Train to the end."""
+        if (kept := self.keeper.resume()) is not None:
+            try:
+                self._restore(kept)
+            except Exception as error:  # whatever a component raises about its own state
+                raise CannotResume(f"{type(error).__name__}: {error}") from error
+        training, going = self.setup.training, True
+        while going and self.position.epoch <= training.max_epochs:
+            mean_loss, epoch = self._epoch(), self.position.epoch
+            validated = epoch % training.evaluate_every == 0 or epoch == training.max_epochs
+            if validated:
+                going = self._validated(mean_loss)
+            self.position = Position(epoch + 1)
+            if going:
+                self._offer(validated=validated)
+        self.done.images = self.steps.images
+        self.done.phases = self.steps.clock.seconds
+        return self.done
+
+    def _epoch(self) -> float:
+        """What is left of an epoch; the mean loss of all of it."""
+        steps, position, batches = self.steps, self.position, self.setup.training.iterations_per_epoch
         started = time.perf_counter()
-        steps.refresh(epoch)
-        mean_loss = steps.epoch()
-        done.training_seconds += time.perf_counter() - started
-        if epoch % setup.training.evaluate_every and epoch < setup.training.max_epochs:
-            continue
-        entry = _validate(setup, val_view, epoch, mean_loss)
-        done.curve.append(entry)
-        tell(entry)
-        if not done.best or entry["map_at_r"] > done.best["map_at_r"]:
-            done.best, done.state = entry, _copy_state(setup.model)
-        elif epoch - done.best["epoch"] > setup.training.patience:
-            break
-        if done.best["map_at_r"] < setup.stop_below.get(epoch, -math.inf):
-            done.stopped_early = True
-            break
-    done.images = steps.images
-    done.waiting_seconds = steps.loader.waited
-    return done
+        if position.step == 0:
+            _start_epoch(position.epoch - 1, *self._parts)
+            steps.refresh(position.epoch)
+        self.setup.model.train()
+        for batch in steps.loader.take(batches - position.step):
+            position.total += steps.step(batch)
+            position.step += 1
+            if position.step < batches:
+                self.done.training_seconds += time.perf_counter() - started
+                self._offer(validated=False)
+                started = time.perf_counter()
+        self.done.training_seconds += time.perf_counter() - started
+        return position.total / batches
+
+    def _validated(self, mean_loss: float) -> bool:
+        """Validate; whether to go on."""
+        epoch = self.position.epoch
+        entry = _validate(self.setup, self.val_view, epoch, mean_loss)
+        self.done.curve.append(entry)
+        self.tell(entry)
+        if not self.done.best or entry["map_at_r"] > self.done.best["map_at_r"]:
+            self.done.best, self.done.state = entry, _copy_state(self.setup.model)
+        if epoch - self.done.best["epoch"] > self.setup.training.patience:
+            return False
+        self.done.stopped_early = self.done.best["map_at_r"] < self.setup.stop_below.get(epoch, -math.inf)
+        return not self.done.stopped_early
+
+    @property
+    def _parts(self) -> tuple[object, ...]:
+        return self.setup.loss, self.setup.miner, self.setup.sampler
+
+    def _offer(self, *, validated: bool) -> None:
+        capture = self._capture if self.steps.batches.resumable else None
+        self.keeper.offer(self.position, capture, validated=validated)
+
+    def _capture(self) -> dict[str, Any]:
+        return {
+            "position": asdict(self.position),
+            "done": {field.name: getattr(self.done, field.name) for field in fields(self.done)},
+            "steps": self.steps.state_dict(),
+            "random": random_state(self.setup.device),
+        }
+
+    def _restore(self, kept: dict[str, Any]) -> None:
+        self.position = Position(**kept["position"])
+        if self.position.step:  # what follows the epochs was told of this one before
+            _start_epoch(self.position.epoch - 1, *self._parts)
+        self.done = Trained(**kept["done"])
+        self.steps.load_state_dict(kept["steps"])
+        restore_random(kept["random"], self.setup.device)
 
 
 class _Steps:
@@ -123,19 +203,56 @@ class _Steps:
         self.setup = setup
         self.view = view
         self.labels = torch.from_numpy(view.labels)
+        self.batches = Batches(setup.sampler, setup.batches)
         self.optimizers = optimizers_of(setup.model, setup.loss, setup.training)
         self.generator = torch.Generator().manual_seed(setup.seed)
         self.needs = info_of(type(setup.loss)).needs
+        self.clock = Clock(setup.device)
         self.loader = Loader(
             view,
-            setup.batches,
+            self.batches,
             setup.train_transform,
             self.generator,
             views=2 if "second_view" in self.needs else 1,
             threads=setup.loaders,
             pinned=setup.device.startswith("cuda"),
+            snapshot=self._drawn,
         )
         self.images = 0
+
+    @property
+    def seconds(self) -> dict[str, float]:
+        """Seconds by `PHASES`."""
+        return self.clock.seconds | {"data": self.loader.waited}
+
+    def _drawn(self) -> dict[str, Any]:
+        """Where the streams of batches and of random numbers are."""
+        return {"batches": self.batches.state_dict(), "generator": self.generator.get_state()}
+
+    def state_dict(self) -> dict[str, Any]:
+        """Everything that a step changes, but for the global generators."""
+        setup = self.setup
+        return {
+            "modules": [state_of(module) for module in (setup.model, setup.loss, setup.miner)],
+            "optimizers": [optimizer.state_dict() for optimizer in self.optimizers],
+            # What the loader has drawn ahead is not lost: it is drawn again.
+            "drawn": self.loader.state or self._drawn(),
+            "seconds": self.seconds,
+            "images": self.images,
+        }
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        """Go where `state_dict` was."""
+        setup = self.setup
+        for module, kept in zip((setup.model, setup.loss, setup.miner), state["modules"], strict=True):
+            restore(module, kept)
+        for optimizer, kept in zip(self.optimizers, state["optimizers"], strict=True):
+            optimizer.load_state_dict(kept)
+        self.batches.load_state_dict(state["drawn"]["batches"])
+        self.generator.set_state(state["drawn"]["generator"])
+        self.clock.seconds = dict(state["seconds"])
+        self.loader.waited = state["seconds"]["data"]
+        self.images = state["images"]
 
     def refresh(self, epoch: int) -> None:
         """Show the sampler all training items as the model sees them now, if it wants that in this epoch."""
@@ -144,39 +261,32 @@ class _Steps:
             embeddings = outputs(self.setup.model, self.view, self.setup.eval_transform, self.setup.device)
             sampler.refresh(embeddings.numpy(), self.view.labels)
 
-    def epoch(self) -> float:
-        """One epoch; the mean loss.
+    def step(self, batch: Batch) -> float:
+        """One batch; its loss.
 
         Raises:
-            Diverged: If a loss is not finite.
+            Diverged: If it is not finite.
         """
-        setup = self.setup
-        setup.model.train()
-        total = 0.0
-        for batch in self.loader.take(setup.training.iterations_per_epoch):
-            value = self.step(batch)
-            if not np.isfinite(value):
-                raise Diverged(f"the loss became {value} after {self.images} images")
-            total += value
-        return total / setup.training.iterations_per_epoch
-
-    def step(self, batch: Batch) -> float:
-        """One batch; its loss."""
         assert self.setup.loss is not None
         labels = self.labels[torch.from_numpy(batch.indices)].to(self.setup.device)
         embeddings, *second = (self._embeddings(images) for images in batch.views)
         reference = {"ref_emb": second[0], "ref_labels": labels} if second else {}
-        pairs = self.setup.miner(embeddings, labels, **reference) if self.setup.miner else None
+        with self.clock("mining"):
+            pairs = self.setup.miner(embeddings, labels, **reference) if self.setup.miner else None
         clusters = labels if batch.groups is None else torch.from_numpy(batch.groups).to(self.setup.device)
         grouped = {"groups": clusters} if "groups" in self.needs else {}
-        loss = self.setup.loss(embeddings, labels, pairs, **reference, **grouped)
+        with self.clock("loss"):
+            loss = self.setup.loss(embeddings, labels, pairs, **reference, **grouped)
         for optimizer in self.optimizers:
             optimizer.zero_grad(set_to_none=True)
         loss.backward()
         for optimizer in self.optimizers:
             optimizer.step()
         self.images += len(batch.indices)
-        return float(loss.detach())
+        value = float(loss.detach())
+        if not np.isfinite(value):
+            raise Diverged(f"the loss became {value} after {self.images} images")
+        return value
 
     def _embeddings(self, images: Tensor) -> Tensor:
         embeddings: Tensor = self.setup.model(images.to(self.setup.device, non_blocking=True))

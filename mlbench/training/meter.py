@@ -1,23 +1,56 @@
-"""What a run costs: wall seconds and peak memory."""
+"""What a run costs: seconds of wall, CPU and GPU, and peak memory."""
 
 import time
+from collections.abc import Mapping
 
+import torch
 from mlbench_kernels.bench.memory import clear_peak, peak_memory
+
+#: What adds up over the attempts at a run.
+SECONDS = ("seconds", "cpu_seconds", "gpu_seconds")
 
 
 class Meter:
-    """Measures from its creation on."""
+    """Measures from its creation on.
 
-    def __init__(self) -> None:
-        self._start = time.perf_counter()
-        clear_peak()  # workers run many jobs
+    Seconds of GPU are those for which the run had a GPU to itself, used or not, as a cluster bills them.
+    """
+
+    def __init__(self, device: str = "cpu") -> None:
+        self._cuda = torch.device(device).type == "cuda"
+        self._device = device
+        self._before = dict.fromkeys(SECONDS, 0.0)
+        self._start, self._cpu = time.perf_counter(), time.process_time()
+        clear_peak()  # a process may run many jobs
+        if self._cuda:
+            torch.cuda.reset_peak_memory_stats(device)
+
+    def add(self, spent: Mapping[str, float]) -> None:
+        """Count what an earlier attempt at the run spent."""
+        for name in SECONDS:
+            self._before[name] += spent.get(name, 0.0)
+
+    @property
+    def spent(self) -> dict[str, float]:
+        """Seconds so far, of all attempts."""
+        seconds = time.perf_counter() - self._start
+        now = (seconds, time.process_time() - self._cpu, seconds if self._cuda else 0.0)
+        return {name: self._before[name] + value for name, value in zip(SECONDS, now, strict=True)}
 
     @property
     def seconds(self) -> float:
-        """Wall seconds so far."""
-        return time.perf_counter() - self._start
+        """Wall seconds so far, of all attempts."""
+        return self.spent["seconds"]
 
     @property
     def peak_memory(self) -> int:
         """Peak resident memory of the process in bytes: since the start on Linux, of its whole life elsewhere."""
         return peak_memory()
+
+    @property
+    def cost(self) -> dict[str, float]:
+        """Seconds, and peak memory of the process and of the device in bytes."""
+        memory = {"peak_memory": float(self.peak_memory)}
+        if self._cuda:
+            memory["peak_device_memory"] = float(torch.cuda.max_memory_allocated(self._device))
+        return self.spent | memory

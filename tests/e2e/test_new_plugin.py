@@ -63,7 +63,14 @@ def test_the_package_is_complete(mlbench, tmp_path):
     code, out, _ = mlbench("init-plugin", "my-2nd-metric", "--into", tmp_path)
     folder = tmp_path / "my-2nd-metric"
     assert code == 0
-    for name in (".github/workflows/test.yml", "README.md", "tests/test_plugin.py", "my_2nd_metric/loss.py"):
+    for name in (
+        ".github/workflows/test.yml",
+        ".github/workflows/performance.yml",
+        "tests/perf/bench_loss.py",
+        "README.md",
+        "tests/test_plugin.py",
+        "my_2nd_metric/loss.py",
+    ):
         assert str(folder / name) in out
     files = [file for file in folder.rglob("*") if file.is_file()]
     assert not any("$" in file.read_text().replace("${{", "") or "acme" in file.read_text() for file in files)

@@ -10,7 +10,8 @@ import pytest
 
 from mlbench.store import Store
 
-VERBS = ("run", "plan", "status", "leaderboard", "evaluate", "ls", "show", "check", "init-plugin", "doctor")
+VERBS = ("run", "plan", "status", "logs", "retry", "cancel", "leaderboard", "evaluate", "ls", "show", "check")
+VERBS += ("init-plugin", "doctor")
 MINE = {"name": "Mine", "loss": "triplet-margin", "search": {"loss.margin": {"low": 0.0, "high": 1.0}}}
 
 

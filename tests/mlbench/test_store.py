@@ -4,6 +4,7 @@ import errno
 import json
 import os
 import shutil
+from hashlib import sha256
 from pathlib import Path
 
 import pytest
@@ -35,8 +36,10 @@ def contents(folder):
     return {str(path.relative_to(folder)): path.read_bytes() for path in sorted(folder.rglob("*")) if path.is_file()}
 
 
-def rejected(store):
-    return [content for content in contents(store.path / "rejected").values()]
+def aside(store):
+    """What was set aside, without the reasons that lie beside it."""
+    found = contents(store.path / "quarantine")
+    return [content for name, content in found.items() if os.sep in name]
 
 
 def failing(monkeypatch, function, number):
@@ -53,7 +56,8 @@ def failing(monkeypatch, function, number):
 
 def test_what_was_committed_comes_back(store):
     store.commit(record(), {"model.safetensors": b"\x00weights"})
-    assert store.get(record().run) == record()
+    assert store.get(record().run) == record(files={"model.safetensors": sha256(b"\x00weights").hexdigest()})
+    assert store.read(record().run, "model.safetensors") == b"\x00weights"
     assert (store.folder(record().run) / "model.safetensors").read_bytes() == b"\x00weights"
 
 
@@ -64,7 +68,7 @@ def test_another_process_sees_it(store):
 
 def test_what_was_not_committed_is_not_there(store):
     assert store.get(record().run) is None
-    assert not (store.path / "rejected").exists()
+    assert not (store.path / "quarantine").exists()
 
 
 def test_the_first_writer_wins(store):
@@ -83,9 +87,9 @@ def test_records_come_in_the_order_of_their_hashes(store):
 
 def test_a_forgotten_record_is_kept_and_can_be_done_again(store):
     store.commit(record(outcome="failed", results={}, error="killed"))
-    store.forget(store.get(record().run))
+    store.forget(store.get(record().run), "because")
     assert store.get(record().run) is None
-    assert any(b"killed" in content for content in rejected(store))
+    assert any(b"killed" in content for content in aside(store))
     store.commit(record())
     assert store.get(record().run) == record()
 
@@ -114,9 +118,13 @@ DAMAGED = {
     "garbage": b"\x00\xff\xfe garbage",
     "no table": b"[1, 2]",
     "too deep": b"[" * 100_000,
-    "another format": WHOLE.replace(b'"format":1', b'"format":2'),
-    "an unknown key": WHOLE.replace(b'"format":1', b'"format":1,"extra":2'),
+    "another format": WHOLE.replace(b'"format":2', b'"format":3'),
+    "an unknown key": WHOLE.replace(b'"format":2', b'"extra":2,"format":2'),
     "a changed request": WHOLE.replace(b'"seed":0', b'"seed":5'),
+    "a changed result": WHOLE.replace(b"0.25", b"0.95"),
+    "a changed cost": WHOLE.replace(b'"seconds":1.5', b'"seconds":0.5'),
+    "no checksum": b"{" + WHOLE.partition(b",")[2],
+    "a downgrade": WHOLE.replace(b'"format":2', b'"format":1'),
     "not a number": WHOLE.replace(b'"seed":0', b'"seed":NaN'),
     "a broken character": WHOLE.replace(b'"Triplet"', b'"\\ud800"'),
     "a record that belongs elsewhere": record(1).to_json().encode(),
@@ -133,8 +141,8 @@ def test_a_damaged_record_is_set_aside_and_its_run_done_again(store, content, lo
         assert store.get(record().run) is None
     else:
         assert list(store.records()) == [record(2)]
-    assert sorted(rejected(store)) == sorted([content, b"weights"])
-    store.commit(record(), {"model": b"weights"})
+    assert sorted(aside(store)) == sorted([content, b"weights"])
+    store.commit(record())
     assert store.get(record().run) == record()
 
 
@@ -146,18 +154,18 @@ def test_every_damaged_version_is_kept(store):
         (store.folder(record().run) / "record.json").write_bytes(kept[-1])
         assert store.get(record().run) is None
         if number == 1:
-            shutil.rmtree(sorted((store.path / "rejected").iterdir())[0])
+            shutil.rmtree(sorted(path for path in (store.path / "quarantine").iterdir() if path.is_dir())[0])
             del kept[0]
-    assert sorted(rejected(store)) == kept
+    assert sorted(aside(store)) == kept
 
 
 def test_a_record_whose_file_was_removed_is_done_again(store):
     store.commit(record(), {"model": b"weights"})
     (store.folder(record().run) / "record.json").unlink()
     assert store.get(record().run) is None
-    store.commit(record(), {"model": b"again"})
+    store.commit(record())
     assert store.get(record().run) == record()
-    assert rejected(store) == [b"weights"]
+    assert aside(store) == [b"weights"]
 
 
 def test_a_copied_run_counts_once(store):
@@ -308,7 +316,7 @@ def test_a_full_disk_is_told_and_leaves_no_half_written_run(store, monkeypatch, 
             store.commit(record(1), {"model": b"weights"})
     assert contents(store.path) == before
     assert [path.name for path in (store.path / "runs").iterdir()] == [store.folder(record().run).name]
-    store.commit(record(1), {"model": b"weights"})
+    store.commit(record(1))
     assert store.get(record(1).run) == record(1)
 
 

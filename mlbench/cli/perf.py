@@ -1,0 +1,116 @@
+"""``mlbench perf``: measure operations, compare two versions, keep a baseline and a history."""
+
+import sys
+from pathlib import Path
+from typing import Annotated, TypeAlias
+
+import typer
+
+app = typer.Typer(help="Is it slower or hungrier than before? Counts, and times in turns.", no_args_is_help=True)
+
+#: Something became slower or hungrier; something could not be compared.
+REFUSED, UNDECIDED = 2, 3
+
+Benchmarks: TypeAlias = Annotated[
+    list[Path] | None,
+    typer.Option("--benchmarks", help="bench_*.py files or folders; default: tests/perf. Repeatable."),
+]
+Only: TypeAlias = Annotated[str, typer.Option("--only", "-k", help="Benchmarks by name, as pytest's -k takes them.")]
+Baseline: TypeAlias = Annotated[Path, typer.Option("--baseline", help="The committed counts.")]
+_BASELINE, _HISTORY = Path("tests/perf/counted.json"), Path("leaderboards/performance/history.jsonl")
+_DEFAULT = Path("tests/perf")
+
+
+@app.command()
+def run(
+    benchmarks: Benchmarks = None,
+    only: Only = "",
+    append: Annotated[bool, typer.Option("--append", help="Add the times to the history.")] = False,
+    counted: Annotated[bool, typer.Option("--counted", help="Count, compare with the baseline; exact.")] = False,
+    baseline: Baseline = _BASELINE,
+    history: Annotated[Path, typer.Option("--history", help="The file to append to.")] = _HISTORY,
+) -> None:
+    """Time the benchmarks here, once; or count what they do and compare with the committed baseline."""
+    from mlbench.perf import baseline as gate
+    from mlbench.perf import history as past
+    from mlbench.perf import sessions
+
+    if counted:
+        worse = gate.differences(gate.read(baseline), gate.measure(benchmarks or [_DEFAULT]))
+        for line in worse:
+            print(line)
+        print(f"{len(worse)} became more than in {baseline}" if worse else f"nothing became more than in {baseline}")
+        raise typer.Exit(REFUSED if worse else 0)
+    found = sessions.run(benchmarks or [_DEFAULT], only=only)
+    for name, seconds in sorted(found.seconds.items()):
+        print(f"{seconds * 1000:10.3f} ms  {name}")
+    for name, cause in found.failures.items():
+        print(f"failed: {name}: {cause}")
+    if append:
+        past.append(history, _revision(), found)
+    raise typer.Exit(UNDECIDED if found.failures or not found.seconds else 0)
+
+
+@app.command()
+def compare(
+    base: Annotated[str, typer.Argument(help="A git revision, a folder, or a requirement such as acme==1.2.")],
+    head: Annotated[str, typer.Argument(help="The same of the other side. Default: this folder.")] = ".",
+    benchmarks: Benchmarks = None,
+    only: Only = "",
+    markdown: Annotated[Path | None, typer.Option("--markdown", help="Write the comment for a pull request.")] = None,
+    json_: Annotated[Path | None, typer.Option("--json", help="Write everything as JSON.")] = None,
+) -> None:
+    """Install both sides, count them, time them in turns. Exit code 2: slower or hungrier; 3: something undecided."""
+    import tempfile
+
+    from mlbench.perf.compare import compare as compared
+    from mlbench.perf.render import as_json, as_markdown
+    from mlbench.perf.sides import install
+
+    with tempfile.TemporaryDirectory(prefix="mlbench-perf-") as folder:
+        sides = [install(name, Path(folder, part), Path.cwd()) for part, name in (("base", base), ("head", head))]
+        found = compared(sides[0], sides[1], benchmarks or [_DEFAULT], _tell, only=only)
+    text = as_markdown(found)
+    print(text, end="")
+    for file, content in ((markdown, text), (json_, as_json(found))):
+        if file is not None:
+            file.write_text(content, encoding="utf-8")
+    raise typer.Exit(REFUSED if found.refused else UNDECIDED if found.undecided else 0)
+
+
+@app.command()
+def report(
+    history: Annotated[Path, typer.Option("--history", help="The file of `mlbench perf run --append`.")] = _HISTORY,
+) -> None:
+    """Write the history as a table and a picture beside it."""
+    from mlbench.perf import history as past
+
+    lines = past.read(history)
+    text = past.as_markdown(lines)
+    history.with_name("README.md").write_text(text, encoding="utf-8")
+    past.plot(lines, history.with_suffix(".svg"))
+    print(text, end="")
+
+
+@app.command()
+def bless(
+    reason: Annotated[str, typer.Option("--reason", help="Why the counts may change; committed with them.")],
+    benchmarks: Benchmarks = None,
+    baseline: Baseline = _BASELINE,
+) -> None:
+    """Count the benchmarks and make that the committed baseline."""
+    from mlbench.perf import baseline as gate
+
+    changed = gate.bless(baseline, gate.measure(benchmarks or [_DEFAULT]), reason)
+    print("\n".join(changed) or "nothing changed")
+
+
+def _revision() -> str:
+    import subprocess
+
+    command = ["git", "describe", "--always", "--dirty", "--abbrev=9"]
+    return subprocess.run(command, capture_output=True, text=True).stdout.strip() or "unknown"
+
+
+def _tell(text: str) -> None:
+    print(f"mlbench: {text}", file=sys.stderr, flush=True)

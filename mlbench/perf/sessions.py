@@ -1,0 +1,136 @@
+"""One process that runs benchmarks with pytest-benchmark, and what it reports."""
+
+import json
+import os
+import shutil
+import subprocess
+import sys
+import tempfile
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from mlbench.perf import child, counts
+from mlbench.perf.sides import PerfError
+
+#: Seconds of timing for one benchmark in one process.
+_SECONDS = 0.3
+_INI = "[pytest]\npython_files = bench_*.py\npython_functions = bench_* test_*\n"
+
+
+@dataclass(frozen=True)
+class Session:
+    """What one process measured.
+
+    Attributes:
+        machine: What pytest-benchmark says of the machine.
+        seconds: Least processor seconds of one call, by benchmark.
+        counts: What one call does, by benchmark, where that was counted.
+        failures: Why a benchmark gave nothing, by benchmark or file.
+    """
+
+    machine: Mapping[str, Any]
+    seconds: Mapping[str, float]
+    counts: Mapping[str, Mapping[str, int]]
+    failures: Mapping[str, str]
+
+
+def run(benchmarks: Sequence[Path], sites: Sequence[Path] = (), *, only: str = "", count: bool = False) -> Session:
+    """Run benchmark files in a fresh process.
+
+    Processor time is read, with collections of garbage off and hashes of strings fixed; one thread.
+
+    Args:
+        benchmarks: Files ``bench_*.py``, or folders of them. They are copied, so that nothing beside them is imported.
+        sites: Folders to put first on the path.
+        only: Names of benchmarks, as pytest's ``-k`` takes them.
+        count: Also count what every benchmark does.
+
+    Raises:
+        PerfError: If the process could not run at all.
+    """
+    with tempfile.TemporaryDirectory(prefix="mlbench-perf-") as name:
+        folder = Path(name)
+        files = [_copied(path, folder / "benchmarks") for path in benchmarks]
+        (folder / "pytest.ini").write_text(_INI, encoding="utf-8")
+        (folder / "plugin").mkdir()
+        for module in (child, counts):
+            shutil.copy(str(module.__file__), folder / "plugin")
+        return _session(folder, files, sites, only, count)
+
+
+def _session(folder: Path, files: Sequence[Path], sites: Sequence[Path], only: str, count: bool) -> Session:
+    seconds = 0.0 if count else _SECONDS
+    command = [sys.executable, "-m", "pytest", "-c", str(folder / "pytest.ini"), "--rootdir", str(folder), "-q"]
+    command += ["-p", "no:cacheprovider", "--import-mode=importlib", *(["-p", "child"] if count else [])]
+    command += ["--benchmark-only", "--benchmark-disable-gc", "--benchmark-timer=time.process_time"]
+    command += [f"--benchmark-max-time={seconds}", f"--benchmark-json={folder / 'found.json'}"]
+    command += [f"--junit-xml={folder / 'junit.xml'}", *(["-k", only] if only else []), *map(str, files)]
+    path = [*map(str, sites), str(folder / "plugin"), os.environ.get("PYTHONPATH", "")]
+    environment = os.environ | {"PYTHONPATH": os.pathsep.join(filter(None, path)), "PYTHONHASHSEED": "0"}
+    environment |= {"OMP_NUM_THREADS": "1", "MKL_NUM_THREADS": "1"}
+    done = subprocess.run(command, cwd=folder, env=environment, capture_output=True, text=True)
+    found = folder / "found.json"
+    if not found.is_file() or not found.stat().st_size:
+        if done.returncode == 5:  # pytest: nothing was collected
+            return Session({}, {}, {}, {})
+        if failures := _failures(folder / "junit.xml"):
+            return Session({}, {}, {}, failures)
+        raise PerfError(f"the benchmarks could not be run:\n{done.stdout[-2000:]}{done.stderr[-1000:]}")
+    return read(found, _failures(folder / "junit.xml"))
+
+
+def read(file: Path, failures: Mapping[str, str] | None = None) -> Session:
+    """A file of ``pytest --benchmark-json``.
+
+    Raises:
+        PerfError: If it is none.
+    """
+    try:
+        content = json.loads(file.read_text(encoding="utf-8"))
+        benchmarks = {_name(one["fullname"]): one for one in content["benchmarks"]}
+        seconds = {name: float(one["stats"]["min"]) for name, one in benchmarks.items()}
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise PerfError(f"{file}: not a file of pytest-benchmark ({type(error).__name__}: {error})") from None
+    extra = {name: one.get("extra_info", {}) for name, one in benchmarks.items()}
+    counted = {name: one[child.COUNTS] for name, one in extra.items() if child.COUNTS in one}
+    return Session(content.get("machine_info", {}), seconds, counted, failures or {})
+
+
+def _copied(path: Path, into: Path) -> Path:
+    target = into / path.name
+    if path.is_dir():
+        shutil.copytree(path, target, ignore=shutil.ignore_patterns("__pycache__"))
+    elif path.is_file():
+        into.mkdir(parents=True, exist_ok=True)
+        shutil.copy(path, target)
+    else:
+        raise PerfError(f"{path}: no such file or folder of benchmarks")
+    return target
+
+
+def _name(full: str) -> str:
+    """``bench_x.py::test_y[z]``, wherever the file was.
+
+    >>> _name("benchmarks/perf/bench_x.py::test_y[1/2]")
+    'bench_x.py::test_y[1/2]'
+    """
+    file, _, test = full.partition("::")
+    return f"{Path(file).name}::{test}"
+
+
+def _failures(report: Path) -> dict[str, str]:
+    """What failed, by name, from pytest's own report."""
+    import xml.etree.ElementTree as ElementTree
+
+    if not report.is_file():
+        return {}
+    found = {}
+    for case in ElementTree.parse(report).getroot().iter("testcase"):
+        trouble = case.find("failure") if case.find("failure") is not None else case.find("error")
+        if trouble is not None:
+            file = case.get("classname", "").rpartition(".")[2]
+            name = f"{file}.py::{case.get('name')}" if file else f"{case.get('name', '').rpartition('.')[2]}.py"
+            found[name] = (trouble.get("message") or "failed").strip().partition("\n")[0]
+    return found

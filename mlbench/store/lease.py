@@ -1,0 +1,201 @@
+"""Leases: one holder of a name at a time, among processes of this machine and of others that share the disk.
+
+A lease is a file. Its holder counts in it, and keeps it locked. Whoever wants it looks, on the same machine, whether it
+is locked: the system frees the lock when the holder dies, however it dies. From another machine it looks whether the
+count still rises, and takes the lease over when it has stood still for long by its own monotonic clock. No two clocks
+are ever compared, and none that can be set.
+"""
+
+import json
+import os
+import platform
+import time
+import uuid
+from collections.abc import Iterator, Mapping
+from contextlib import suppress
+from pathlib import Path
+from typing import Any
+
+from mlbench.store.atomic import explained
+
+fcntl: Any
+try:
+    import fcntl
+except ImportError:  # Windows: the count alone decides
+    fcntl = None
+
+#: Seconds between two counts of a holder, and for how long a count must stand still before it is taken for dead.
+BEAT, EXPIRY = 1.0, 60.0
+_SIZE = 1024
+
+
+class Lease:
+    """A lease that is held. Made by `Leases.take`."""
+
+    def __init__(self, path: Path, descriptor: int, about: Mapping[str, Any]) -> None:
+        self._path = path
+        self._descriptor = descriptor
+        self._about: dict[str, Any] = {
+            "owner": uuid.uuid4().hex,
+            "machine": _machine(),
+            "node": platform.node(),
+            "pid": os.getpid(),
+        }
+        self._about |= about
+        self._beats = 0
+        self._write()
+
+    def tell(self, **progress: Any) -> None:
+        """What the next beat says besides the count."""
+        self._about |= progress
+
+    def beat(self) -> bool:
+        """Show that the holder lives; False if the lease was taken over, and the holder must stop."""
+        if os.fstat(self._descriptor).st_nlink == 0 or _successor(self._path).exists():
+            return False
+        self._beats += 1
+        self._write()
+        return True
+
+    def release(self) -> None:
+        """Give it back."""
+        if os.fstat(self._descriptor).st_nlink:
+            self._path.unlink(missing_ok=True)
+        os.close(self._descriptor)
+
+    def _write(self) -> None:
+        os.lseek(self._descriptor, 0, os.SEEK_SET)
+        os.write(self._descriptor, json.dumps(self._about | {"beat": self._beats}).encode().ljust(_SIZE))
+
+
+class Leases:
+    """The leases in a folder, as one observer sees them.
+
+    Args:
+        folder: Where they are; made when the first one is taken.
+        expiry: Seconds after which a holder on another machine that shows no life is taken for dead.
+    """
+
+    def __init__(self, folder: Path, expiry: float = EXPIRY) -> None:
+        self._folder = folder
+        self._expiry = expiry
+        self._seen: dict[Path, tuple[bytes, float]] = {}
+
+    def take(self, name: str, about: Mapping[str, Any]) -> Lease | None:
+        """Take a lease; None while somebody else holds it.
+
+        Args:
+            name: What to hold, a file name.
+            about: What others may read of the holder.
+
+        Raises:
+            StoreError: If the folder cannot be written.
+        """
+        older = self._generations(name)
+        if older and self._lives(older[-1]):
+            return None
+        path = _successor(older[-1]) if older else self._folder / f"{name}.0"
+        with explained(path):
+            self._folder.mkdir(parents=True, exist_ok=True)
+            try:
+                descriptor = os.open(path, os.O_CREAT | os.O_EXCL | os.O_RDWR, 0o644)
+            except FileExistsError:
+                return None
+            if not _lock(descriptor):
+                os.close(descriptor)
+                return None
+            lease = Lease(path, descriptor, about)
+        # The one before may have been made, but not yet locked, when it was looked at; and so may this one have been.
+        if any(self._lives(path) for path in older) or _successor(path).exists():
+            lease.release()
+            return None
+        for path in older:
+            path.unlink(missing_ok=True)
+        return lease
+
+    def holder(self, name: str) -> dict[str, Any] | None:
+        """What the holder of a lease says of itself; None if nobody holds it."""
+        found = self._generations(name)
+        return _content(found[-1]) if found and self._lives(found[-1]) else None
+
+    def held(self) -> Iterator[tuple[str, dict[str, Any], float]]:
+        """Name, content and time of the last beat (by the disk's clock) of every lease that is held."""
+        for name in sorted({path.stem for path in self._folder.glob("[!.]*.*")}):
+            path = (self._generations(name) or [self._folder])[-1]
+            with suppress(FileNotFoundError):
+                if path != self._folder and self._lives(path) and (content := _content(path)):
+                    yield name, content, path.stat().st_mtime
+
+    def _generations(self, name: str) -> list[Path]:
+        found = [path for path in self._folder.glob(f"{name}.*") if path.suffix[1:].isdecimal()]
+        return sorted(found, key=lambda path: int(path.suffix[1:]))
+
+    def _lives(self, path: Path) -> bool:
+        try:
+            content = path.read_bytes()
+            locked = _locked(path)
+        except FileNotFoundError:
+            return False
+        if locked is not None and _parsed(content).get("machine") == _machine():
+            return locked
+        seen, since = self._seen.get(path, (None, 0.0))
+        now = time.monotonic()
+        if seen != content:
+            self._seen[path] = content, now
+            return True
+        return now - since < self._expiry or bool(locked)
+
+
+def _successor(path: Path) -> Path:
+    return path.with_suffix(f".{int(path.suffix[1:]) + 1}")
+
+
+def _lock(descriptor: int) -> bool:
+    if fcntl is None:
+        return True
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return False
+    except OSError:  # a disk without locks: the count alone decides
+        pass
+    return True
+
+
+def _locked(path: Path) -> bool | None:
+    """Whether a process holds the lock; None where there are no locks."""
+    if fcntl is None:
+        return None
+    descriptor = os.open(path, os.O_RDONLY)
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_SH | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return True
+    except OSError:
+        return None
+    finally:
+        os.close(descriptor)
+    return False
+
+
+def _content(path: Path) -> dict[str, Any] | None:
+    try:
+        return _parsed(path.read_bytes()) or None
+    except FileNotFoundError:
+        return None
+
+
+def _parsed(content: bytes) -> dict[str, Any]:
+    try:
+        found = json.loads(content)
+    except ValueError:  # caught between two writes
+        return {}
+    return found if isinstance(found, dict) else {}
+
+
+def _machine() -> str:
+    """Whose kernel keeps the locks of this process."""
+    try:
+        return Path("/proc/sys/kernel/random/boot_id").read_text(encoding="ascii").strip()
+    except OSError:
+        return platform.node()

@@ -1,0 +1,152 @@
+"""Interruptions, requests, and the verbs that show and mend what went wrong."""
+
+import json
+import os
+import re
+import signal
+import time
+
+import pytest
+from accidents import accident, said, setup, small
+
+import mlbench as package
+from mlbench.execution.control import Control, ask_to_cancel
+from mlbench.execution.watch import Watch
+from mlbench.store import Store
+
+TRIPLET = {"name": "Triplet", "loss": {"id": "triplet-margin", "margin": 0.1}}
+
+
+class Signals(Watch):
+    """Sends signals to this process when the first job has started."""
+
+    def __init__(self, *numbers):
+        super().__init__()
+        self.numbers = numbers
+
+    def started(self, job, run):
+        numbers, self.numbers = self.numbers, ()
+        for number in numbers:
+            os.kill(os.getpid(), number)
+
+
+@pytest.fixture(scope="module")
+def undisturbed(tiny, tmp_path_factory):
+    """What a run leaves that nothing disturbed."""
+    result = package.run(small(tiny, TRIPLET), store=tmp_path_factory.mktemp("undisturbed") / "store")
+    return said(Store(result.store))
+
+
+@pytest.mark.parametrize(
+    ("numbers", "done"),
+    [((signal.SIGINT,), 1), ((signal.SIGINT, signal.SIGINT), 0), ((signal.SIGTERM,), 0)],
+    ids=["Ctrl-C", "Ctrl-C twice", "SIGTERM"],
+)
+def test_an_interrupted_run_keeps_what_it_has_and_goes_on_to_the_same_bytes(tiny, tmp_path, undisturbed, numbers, done):
+    handlers = [signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)]
+    with pytest.raises(KeyboardInterrupt):
+        package.run(small(tiny, TRIPLET), store=tmp_path / "store", watch=Signals(*numbers))
+    assert [signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)] == handlers
+    store = Store(tmp_path / "store")
+    assert len(list(store.records())) == done
+    assert len(list((store.path / "checkpoints").glob("*/*.ckpt"))) == (0 if done else 1)
+    assert not list(store.leases.held())
+    again = package.run(small(tiny, TRIPLET), store=store.path)
+    assert len(again.summary.done) == 3 - done and said(store) == undisturbed
+    if not done:
+        assert "goes on in epoch 1 after 1 batches" in "".join(
+            path.read_text() for path in (store.path / "logs").iterdir()
+        )
+
+
+def wait_until(condition):
+    deadline = time.monotonic() + 60
+    while not condition():
+        assert time.monotonic() < deadline
+        time.sleep(0.01)
+
+
+def test_a_request_reaches_whoever_runs_the_plan(tmp_path):
+    store, control = Store(tmp_path), Control()
+    assert not ask_to_cancel(store, None)
+    with control.requests(store):
+        assert ask_to_cancel(store, ["A"])
+        wait_until(lambda: control.stops("A"))
+        assert not control.stops("B") and not control.interrupted
+        assert ask_to_cancel(store, None)
+        wait_until(lambda: control.stops("B"))
+        assert control.interrupted and control.draining
+    assert not list((tmp_path / "requests").iterdir()) and not ask_to_cancel(store, None)
+
+
+class Cancels(Watch):
+    """Has a job cancelled before anything is started."""
+
+    def __init__(self, control_of, job):
+        super().__init__()
+        self.control_of, self.job = control_of, job
+
+    def begin(self, total, closed):
+        self.control_of[0].cancelled.add(self.job)
+
+
+def test_a_cancelled_job_and_what_needs_it_are_left_for_the_next_time(tiny, tmp_path, undisturbed, monkeypatch):
+    made = []
+
+    class Seen(Control):
+        def __init__(self):
+            super().__init__()
+            made.append(self)
+
+    monkeypatch.setattr("mlbench.execution.coordinator.Control", Seen)
+    job = "Triplet/reproduction-0/fold-1"
+    first = package.run(small(tiny, TRIPLET), store=tmp_path / "store", watch=Cancels(made, job))
+    assert first.summary.left == [job, "Triplet/test-0"] and not first.summary.failed
+    package.run(small(tiny, TRIPLET), store=tmp_path / "store")
+    assert said(Store(tmp_path / "store")) == undisturbed
+
+
+def test_what_failed_is_shown_with_its_reason_and_log_and_done_again(mlbench, tiny, install, tmp_path):
+    setup(install)
+    method = accident("raised", 2, tmp_path / "flag")
+    store = tmp_path / "store"
+    package.run(small(tiny, method, "Untrained"), store=store)
+    job = "raised at 2/reproduction-0/fold-0"
+
+    code, out, _ = mlbench("logs", store, job)
+    assert code == 0 and "something happens" not in out  # in this process what a run prints stays on the terminal
+    assert "ValueError: wrong" in out and out.startswith(f"=== {job}, ")
+    code, _, err = mlbench("logs", store, "nothing")
+    assert code == 1 and "'nothing' was not started there; these were: " in err and job in err
+    code, _, err = mlbench("logs", store)
+    assert code == 1 and "nothing runs there now" in err
+    code, _, err = mlbench("cancel", store)
+    assert code == 1 and "nothing is running there" in err
+
+    code, out, _ = mlbench("retry", store, "--reason", "memory")
+    assert code == 0 and out.startswith("0 runs set aside")
+    code, _, err = mlbench("retry", store, "Untrained/test-0")
+    assert code == 1 and f"is no failed job; these are: {job}" in err
+    code, out, _ = mlbench("retry", store, "--reason", "error")
+    assert code == 0 and out.splitlines()[0] == f"{job} (error)" and "1 runs set aside" in out
+    again = package.run(small(tiny, method, "Untrained"), store=store)
+    assert not again.summary.failed and sorted(again.summary.done) == [job, "raised at 2/test-0"]
+
+
+def test_status_tells_what_runs_what_failed_and_what_it_cost(mlbench, benchmark_file, tmp_path):
+    store = Store(tmp_path / "store")
+    file = benchmark_file()
+    assert mlbench("run", file, "--store", store.path)[0] == 0
+    lease = store.leases.take("abc", {"job": "Untrained/test-9", "run": "abc"})
+    lease.tell(epoch=3, step=7)
+    assert lease.beat()
+    store.quarantine.take(store.path / "leaderboard.csv", "changed by hand")
+    code, out, _ = mlbench("status", file, "--store", store.path)
+    assert code == 0
+    assert re.search(r"^running: Untrained/test-9 \(epoch 3, batch 7, heartbeat \d+ s ago, ", out, re.MULTILINE)
+    assert "set aside: leaderboard.csv-0: changed by hand" in out
+    assert "left: 0 min 00 s; spent: 0 min " in out
+    code, out, _ = mlbench("status", file, "--store", store.path, "--json")
+    found = json.loads(out)
+    assert found["running"][0]["job"] == "Untrained/test-9" and found["spent"]["seconds"] > 0
+    lease.release()

@@ -1,0 +1,114 @@
+"""Leases: one holder, whoever dies, whatever the clocks say."""
+
+import os
+import signal
+import subprocess
+import sys
+import time
+
+import pytest
+
+from mlbench.store import lease as module
+from mlbench.store.lease import Leases
+
+HOLD = """
+import sys, time
+from pathlib import Path
+from mlbench.store.lease import Leases
+lease = Leases(Path(sys.argv[1])).take("job", {"job": "theirs"})
+print("held" if lease else "refused", flush=True)
+time.sleep(600)
+"""
+
+
+@pytest.fixture
+def leases(tmp_path):
+    return Leases(tmp_path / "leases")
+
+
+@pytest.fixture
+def elsewhere(tmp_path, monkeypatch):
+    """An observer on another machine, whose clock can be turned; it never sees locks."""
+    monkeypatch.setattr(module, "_locked", lambda path: None)
+    now = [1000.0]
+    monkeypatch.setattr(module.time, "monotonic", lambda: now[0])
+
+    def later(seconds):
+        now[0] += seconds
+
+    return Leases(tmp_path / "leases", expiry=60.0), later
+
+
+def test_a_lease_has_one_holder_until_it_is_given_back(leases, tmp_path):
+    lease = leases.take("job", {"job": "A"})
+    assert leases.take("job", {}) is None and Leases(tmp_path / "leases").take("job", {}) is None
+    assert leases.holder("job")["job"] == "A" and leases.take("other", {}) is not None
+    lease.release()
+    assert leases.holder("job") is None
+    assert leases.take("job", {}) is not None
+
+
+@pytest.mark.skipif(module.fcntl is None, reason="no locks here")
+def test_a_holder_that_is_killed_holds_nothing(leases, tmp_path):
+    process = subprocess.Popen([sys.executable, "-c", HOLD, tmp_path / "leases"], stdout=subprocess.PIPE, text=True)
+    with process:
+        assert process.stdout.readline() == "held\n"
+        assert leases.take("job", {}) is None
+        assert leases.holder("job")["pid"] == process.pid
+        os.kill(process.pid, signal.SIGKILL)
+    assert leases.holder("job") is None
+    lease = leases.take("job", {})
+    assert lease is not None and lease.beat()
+    assert len(list((tmp_path / "leases").iterdir())) == 1
+
+
+def test_from_another_machine_a_holder_lives_as_long_as_it_counts(leases, elsewhere):
+    theirs = leases.take("job", {})
+    observer, later = elsewhere
+    for _ in range(5):
+        assert observer.take("job", {}) is None
+        later(50)
+        assert theirs.beat()
+    later(59)
+    assert observer.take("job", {}) is None
+    later(59)
+    assert observer.take("job", {}) is None
+    later(2)
+    mine = observer.take("job", {})
+    assert mine is not None
+    assert not theirs.beat()  # it wakes up, and learns that it lost
+    theirs.release()
+    assert mine.beat() and observer.holder("job") is not None
+
+
+def test_a_clock_that_is_set_back_changes_nothing(leases, elsewhere, tmp_path, monkeypatch):
+    theirs = leases.take("job", {})
+    observer, later = elsewhere
+    assert observer.take("job", {}) is None
+    hour_ago = time.time() - 3600
+    monkeypatch.setattr(time, "time", lambda: hour_ago)
+    for path in (tmp_path / "leases").iterdir():
+        os.utime(path, (hour_ago, hour_ago))
+    later(30)
+    theirs.beat()
+    assert observer.take("job", {}) is None
+    later(61)
+    assert observer.take("job", {}) is not None
+
+
+def test_who_lost_the_lease_does_not_take_it_from_the_next_holder(leases, elsewhere):
+    first = leases.take("job", {"job": "first"})
+    observer, later = elsewhere
+    observer.take("job", {})
+    later(61)
+    second = observer.take("job", {"job": "second"})
+    first.release()
+    assert observer.holder("job")["job"] == "second" and second.beat()
+
+
+def test_what_is_held_can_be_listed(leases):
+    lease = leases.take("job", {"job": "Triplet/trial-0/fold-1", "run": "abc"})
+    lease.tell(epoch=3, step=7)
+    lease.beat()
+    ((name, content, _),) = leases.held()
+    assert name == "job" and (content["job"], content["epoch"], content["step"]) == ("Triplet/trial-0/fold-1", 3, 7)

@@ -1,0 +1,85 @@
+"""Runs in processes of their own: whatever ends one, nothing is lost, doubled or changed."""
+
+import json
+import threading
+
+import pytest
+from accidents import accident, said, setup, small
+
+import mlbench
+from mlbench.store import Store
+
+ONCE = ("killed", "memory", "terminated")
+
+
+@pytest.fixture
+def faulty(install):
+    """The loss that meets with accidents."""
+    setup(install)
+
+
+@pytest.mark.usefixtures("faulty")
+def test_a_run_whose_process_ends_at_any_step_goes_on_to_the_same_bytes(tiny, tmp_path):
+    flags = [tmp_path / how for how in ONCE]
+    methods = [accident(how, at, flag) for at, (how, flag) in enumerate(zip(ONCE, flags, strict=True), 2)]
+    for flag in flags:
+        flag.touch()
+    undisturbed = mlbench.run(small(tiny, *methods, workers=0), store=tmp_path / "undisturbed")
+    for flag in flags:
+        flag.unlink()
+    disturbed = mlbench.run(small(tiny, *methods, workers=1, checkpoint_every=0.0), store=tmp_path / "disturbed")
+    assert all(flag.exists() for flag in flags)
+    assert not disturbed.summary.failed and len(disturbed.summary.done) == 3 * len(ONCE)
+    store = Store(disturbed.store)
+    assert said(store) == said(Store(undisturbed.store))
+    events = [json.loads(line) for line in (disturbed.store / "events.jsonl").read_text().splitlines()]
+    assert {line["reason"] for line in events if line["event"] == "retried"} == {"killed", "memory"}
+    assert not any((disturbed.store / "checkpoints").iterdir()) and not any((disturbed.store / "leases").iterdir())
+    log = store.log(next(line["run"] for line in events if line["event"] == "started")).read_text()
+    assert log.count("=== killed at 2/reproduction-0/fold-0") == 2 and "goes on in epoch 1 after 1 batches" in log
+
+
+@pytest.mark.usefixtures("faulty")
+def test_a_failure_is_recorded_with_its_reason_and_last_words_and_the_rest_goes_on(tiny, tmp_path):
+    always = [accident(how, 1) for how in ("killed", "exited", "memory", "raised", "hung")]
+    runtime = {"workers": 2, "retries": 1, "timeout": 20.0}
+    result = mlbench.run(small(tiny, *always, "Untrained", **runtime), store=tmp_path / "store")
+    assert set(result.summary.done) >= {"Untrained/test-0"} and not result.summary.left
+    records = {(record.method, record.fold): record for record in Store(result.store).records()}
+    reasons = {method.partition(" ")[0]: record.why for (method, fold), record in records.items() if fold == 0}
+    assert reasons == {
+        "killed": "killed",
+        "exited": "crash",
+        "memory": "memory",
+        "raised": "error",
+        "hung": "timeout",
+        "Untrained": "completed",
+    }
+    error = {method.partition(" ")[0]: record.error for (method, fold), record in records.items() if fold == 0}
+    assert "signal 9" in error["killed"] and "something happens" in error["killed"]
+    assert "exit code 3" in error["exited"] and "no room for 10 GiB" in error["memory"]
+    assert "ValueError: wrong" in error["raised"] and "in happen" in error["raised"]
+    assert "runtime.timeout" in error["hung"] and "in happen" in error["hung"]
+    events = [json.loads(line) for line in (result.store / "events.jsonl").read_text().splitlines()]
+    tried = [line["job"].partition(" ")[0] for line in events if line["event"] == "retried"]
+    assert {name: tried.count(name) for name in tried} == {"killed": 2, "exited": 2, "memory": 2}
+
+
+@pytest.mark.usefixtures("faulty")
+def test_the_first_failure_stops_everything_where_that_is_wanted(tiny, tmp_path):
+    methods = [accident("raised", 1), "Untrained"]
+    result = mlbench.run(small(tiny, *methods, workers=0, fail_fast=True), store=tmp_path / "store")
+    assert list(result.summary.failed) == ["raised at 1/reproduction-0/fold-0"]
+    assert len(result.summary.left) == 5 and not result.summary.done
+
+
+def test_two_coordinators_share_the_work_and_nothing_is_done_twice(tiny, tmp_path):
+    other = threading.Thread(target=mlbench.run, args=(small(tiny, workers=1),), kwargs={"store": tmp_path / "store"})
+    other.start()
+    mine = mlbench.run(small(tiny, workers=1), store=tmp_path / "store")
+    other.join()
+    assert len(mine.summary.done) + len(mine.summary.cached) == 3 and not mine.summary.failed
+    store = Store(mine.store)
+    assert len(list(store.records())) == 3
+    for record in store.records():
+        assert store.log(record.run).read_text().count("mlbench: completed") == 1

@@ -1,0 +1,259 @@
+"""Verdicts from ratios and counts, files of pytest-benchmark, the baseline, the history, the two sides."""
+
+import json
+import subprocess
+
+import numpy as np
+import pytest
+
+from mlbench.perf import baseline, history, sessions
+from mlbench.perf.compare import Comparison, compare_files
+from mlbench.perf.render import as_json, as_markdown
+from mlbench.perf.sessions import Session
+from mlbench.perf.sides import PerfError, install
+from mlbench.perf.statistics import Interval, sign_test
+from mlbench.perf.verdict import Verdict, counted, timed
+
+CPU = {"node": "here", "cpu": {"brand_raw": "A processor"}, "python_version": "3.11.7"}
+
+
+# -- verdicts --------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("ratios", "state"),
+    [
+        ([1.2] * 15, "slower"),
+        ([1.0] * 15, "same"),
+        ([1.04] * 15, "same"),
+        ([0.8] * 15, "faster"),
+        ([1.2] * 14 + [0.5], "slower"),  # one odd round changes nothing
+        ([1.0] * 13 + [3.0, 4.0], "same"),
+        ([0.9] * 7 + [1.3] * 8, "undecided"),
+        ([2.0] * 3, "undecided"),
+        ([], "undecided"),
+    ],
+)
+def test_times_are_judged_by_all_rounds(ratios, state):
+    assert timed("op", ratios).state == state
+
+
+def test_few_rounds_are_said_to_be_few():
+    assert timed("op", [2.0] * 3).cause == "3 rounds are too few"
+
+
+def test_unchanged_code_in_noise_is_hardly_ever_refused():
+    generator = np.random.default_rng(0)
+    # Ratios of two equal times with a heavy tail: log-normal with a spread of 15%, and a tenth of the rounds disturbed.
+    ratios = np.exp(
+        generator.normal(scale=0.15, size=(2000, 15)) + generator.choice([0, 0.7, -0.7], p=[0.9, 0.05, 0.05])
+    )
+    assert sum(timed("op", row.tolist()).state == "slower" for row in ratios) <= 20 * 0.1
+
+
+def test_the_sign_test_is_the_binomial_tail():
+    assert sign_test([2.0] * 7, 1.0) == pytest.approx(1 / 128)
+    assert sign_test([0.5] * 7, 1.0) == 1.0
+
+
+@pytest.mark.parametrize(
+    ("head", "cause"),
+    [
+        ({"flops": 2000, "allocations": 3, "operators": 9, "bytes": 100_000}, "flops 1,000 -> 2,000"),
+        ({"flops": 1000, "allocations": 3, "operators": 9, "bytes": 110_000}, "bytes 100,000 -> 110,000"),
+        ({"flops": 1000, "allocations": 4, "operators": 9, "bytes": 100_000}, "allocations 3 -> 4"),
+    ],
+)
+def test_more_of_anything_is_refused(head, cause):
+    base = {"flops": 1000, "allocations": 3, "operators": 9, "bytes": 100_000}
+    assert counted("op", base, head) == Verdict("op", "hungrier", cause=cause)
+    assert counted("op", head, base).state == "same"
+
+
+# -- files of pytest-benchmark ---------------------------------------------------------------------------------------
+
+
+def file_of(folder, name, seconds, machine=CPU):
+    """A file as ``pytest --benchmark-json`` writes it, as far as anybody reads it."""
+    benchmarks = [{"fullname": f"tests/perf/{test}", "stats": {"min": value}} for test, value in seconds.items()]
+    path = folder / name
+    path.write_text(json.dumps({"machine_info": machine, "benchmarks": benchmarks}))
+    return sessions.read(path)
+
+
+def test_files_are_compared_pair_by_pair(tmp_path):
+    base = [file_of(tmp_path, f"b{i}", {"bench_x.py::test_x": 1.0}) for i in range(9)]
+    head = [file_of(tmp_path, f"h{i}", {"bench_x.py::test_x": 1.5}) for i in range(9)]
+    (found,) = compare_files(base, head)
+    assert (found.name, found.state, found.cause) == ("bench_x.py::test_x", "slower", "+50%")
+
+
+def test_files_of_different_machines_are_refused(tmp_path):
+    other = CPU | {"node": "elsewhere"}
+    base = [file_of(tmp_path, "b", {"bench_x.py::test_x": 1.0})]
+    head = [file_of(tmp_path, "h", {"bench_x.py::test_x": 1.0}, other)]
+    with pytest.raises(PerfError, match="different machines"):
+        compare_files(base, head)
+
+
+@pytest.mark.parametrize("text", ["", "[]", '{"benchmarks": [{}]}', '{"benchmarks": [{"fullname": "x"}]}'])
+def test_another_file_is_refused(tmp_path, text):
+    (tmp_path / "other.json").write_text(text)
+    with pytest.raises(PerfError, match=r"other\.json: not a file of pytest-benchmark"):
+        sessions.read(tmp_path / "other.json")
+
+
+# -- what is shown ---------------------------------------------------------------------------------------------------
+
+
+def comparison(*verdicts):
+    return Comparison("main (0123456789ab)", ". (/here)", verdicts, "A processor")
+
+
+def test_the_comment_begins_with_the_verdict():
+    slow = Verdict("bench_x.py::test_x", "slower", Interval(1.1, 1.2, 1.3, 15), "+20%")
+    text = as_markdown(comparison(slow, Verdict("bench_y.py::test_y", "same", Interval(0.99, 1.0, 1.01, 7))))
+    assert text.startswith("### Performance: 1 slower\n")
+    assert "| ❌ | `bench_x.py::test_x` | slower | 1.200 (1.100 to 1.300) | +20% |" in text
+    assert "| ✅ | `bench_y.py::test_y` | same | 1.000 (0.990 to 1.010) |  |" in text
+
+
+@pytest.mark.parametrize(
+    ("verdicts", "refused", "undecided"),
+    [
+        ((Verdict("x", "same"),), False, False),
+        ((Verdict("x", "faster"), Verdict("y", "new")), False, False),
+        ((Verdict("x", "slower"),), True, False),
+        ((Verdict("x", "hungrier"), Verdict("y", "failed")), True, True),
+        ((Verdict("x", "undecided"),), False, True),
+        ((), False, True),  # nothing compared is no pass
+    ],
+)
+def test_only_what_was_compared_passes(verdicts, refused, undecided):
+    found = comparison(*verdicts)
+    assert (found.refused, found.undecided) == (refused, undecided)
+    content = json.loads(as_json(found))
+    assert (content["refused"], content["undecided"]) == (refused, undecided)
+
+
+# -- the baseline ----------------------------------------------------------------------------------------------------
+
+FOUND = {
+    "torch": "2.13.0",
+    "imports": ["typer"],
+    "operations": {"x": {"flops": 10, "bytes": 1000, "allocations": 1, "operators": 2}},
+}
+
+
+def test_a_baseline_changes_only_with_a_reason(tmp_path):
+    file = tmp_path / "counted.json"
+    with pytest.raises(PerfError, match="--reason"):
+        baseline.bless(file, FOUND, "")
+    assert not file.exists()
+    assert baseline.bless(file, FOUND, "the first one") == ["x"]
+    assert baseline.differences(baseline.read(file), FOUND) == []
+    more = FOUND | {"operations": {"x": FOUND["operations"]["x"] | {"flops": 20}}}
+    assert baseline.differences(baseline.read(file), more) == ["x: flops 10 -> 20"]
+    assert baseline.bless(file, more, "a second pass is needed") == ["x"]
+    assert [one["reason"] for one in baseline.read(file)["reasons"]] == ["the first one", "a second pass is needed"]
+
+
+@pytest.mark.parametrize(
+    ("change", "said"),
+    [
+        ({"operations": {}}, "x: is in the baseline, but not measured any more"),
+        ({"operations": FOUND["operations"] | {"y": {}}}, "y: is not in the baseline"),
+        ({"imports": ["torch", "typer"]}, "imported by mlbench --help: torch"),
+    ],
+)
+def test_what_is_gone_or_new_is_said(change, said):
+    assert baseline.differences(FOUND, FOUND | change) == [said]
+
+
+def test_counts_of_another_torch_are_not_compared():
+    with pytest.raises(PerfError, match=r"counted with torch 2\.13\.0, this is 2\.14\.0"):
+        baseline.differences(FOUND, FOUND | {"torch": "2.14.0"})
+
+
+def test_a_missing_baseline_is_named(tmp_path):
+    with pytest.raises(PerfError, match=r"counted\.json: no baseline"):
+        baseline.read(tmp_path / "counted.json")
+
+
+# -- the history -----------------------------------------------------------------------------------------------------
+
+
+def test_the_history_is_appended_and_shown(tmp_path):
+    file = tmp_path / "performance" / "history.jsonl"
+    history.append(file, "aaaaaaaaaaaa", Session(CPU, {"bench_x.py::test_x": 0.001}, {}, {}))
+    history.append(file, "bbbbbbbbbbbb", Session(CPU, {"bench_x.py::test_x": 0.002, "bench_y.py::test_y": 1.0}, {}, {}))
+    text = history.as_markdown(history.read(file))
+    assert "| operation | aaaaaaaaa | bbbbbbbbb |" in text
+    assert "| `bench_x.py::test_x` | 1 | 2 |" in text
+    assert "| `bench_y.py::test_y` | — | 1e+03 |" in text
+    history.plot(history.read(file), tmp_path / "history.svg")
+    assert "bench_y" in (tmp_path / "history.svg").read_text()
+
+
+@pytest.mark.parametrize("line", ["no json", "[]", '{"format": 2}'])
+def test_a_damaged_history_is_named(tmp_path, line):
+    (tmp_path / "history.jsonl").write_text(line + "\n")
+    with pytest.raises(PerfError, match=r"history\.jsonl"):
+        history.read(tmp_path / "history.jsonl")
+
+
+# -- the sides -------------------------------------------------------------------------------------------------------
+
+PROJECT = '[build-system]\nrequires = ["hatchling"]\nbuild-backend = "hatchling.build"\n\n[project]\nname = "acme"\n'
+
+
+@pytest.fixture
+def repository(tmp_path):
+    """A package with one function in a git repository; its function squares."""
+    folder = tmp_path / "acme"
+    (folder / "acme").mkdir(parents=True)
+    (folder / "pyproject.toml").write_text(PROJECT + 'version = "1.0"\n')
+    (folder / "acme" / "__init__.py").write_text("import torch\n\n\ndef square(x):\n    return x @ x\n")
+    git = ["git", "-C", str(folder), "-c", "user.name=a", "-c", "user.email=a@b"]
+    for command in (["init", "-q"], ["add", "-A"], ["commit", "-qm", "one"]):
+        subprocess.run([*git, *command], check=True)
+    return folder
+
+
+def test_an_extra_pass_is_refused_and_another_version_is_what_was_measured(tmp_path, repository):
+    before = install("HEAD", tmp_path / "base", repository)
+    (repository / "acme" / "__init__.py").write_text("import torch\n\n\ndef square(x):\n    x @ x\n    return x @ x\n")
+    after = install(str(repository), tmp_path / "head", repository)
+    (tmp_path / "bench_square.py").write_text(
+        "import torch\n\n\ndef test_square(benchmark):\n    from acme import square\n\n"
+        "    benchmark(square, torch.ones(32, 32))\n"
+    )
+    was, now = (sessions.run([tmp_path / "bench_square.py"], [side.site], count=True) for side in (before, after))
+    (name,) = was.counts
+    assert name == "bench_square.py::test_square"
+    verdict = counted(name, was.counts[name], now.counts[name])
+    assert verdict.state == "hungrier"
+    assert f"flops {2 * 32**3:,} -> {4 * 32**3:,}" in verdict.cause
+
+
+def test_a_side_that_does_not_install_is_an_error(tmp_path, repository):
+    (repository / "pyproject.toml").write_text(PROJECT)  # no version
+    with pytest.raises(PerfError, match="does not install, so nothing was compared"):
+        install(str(repository), tmp_path / "head", repository)
+
+
+def test_a_side_that_is_nothing_is_an_error(tmp_path, repository):
+    with pytest.raises(PerfError, match="neither a folder, nor a git revision"):
+        install("no-such-thing", tmp_path / "head", repository)
+
+
+def test_a_benchmark_that_fails_is_named(tmp_path):
+    (tmp_path / "bench_bad.py").write_text("def test_bad(benchmark):\n    raise RuntimeError('not today')\n")
+    found = sessions.run([tmp_path / "bench_bad.py"])
+    assert found.seconds == {}
+    assert found.failures == {"bench_bad.py::test_bad": "RuntimeError: not today"}
+
+
+def test_missing_benchmarks_are_an_error(tmp_path):
+    with pytest.raises(PerfError, match="no such file or folder of benchmarks"):
+        sessions.run([tmp_path / "bench_none.py"])

@@ -6,7 +6,7 @@ from typing import Any
 import pandas as pd
 
 from mlbench.leaderboard.markdown import table
-from mlbench.leaderboard.rows import scores_of
+from mlbench.leaderboard.rows import scores_of, whole_trainings
 from mlbench.store import Record, Store
 
 #: Shares of the final best whose first reaching is reported.
@@ -17,20 +17,22 @@ def search_frame(store: Store) -> pd.DataFrame:
     """One row a trial, by method and number, as if the trials had been done one after the other.
 
     Columns: ``method``, ``trial``, ``map_at_r`` (the objective: mean over the folds of the best validation), ``best``
-    so far, ``images`` seen in training so far, ``stopped`` (how many of its trainings were stopped early), ``seconds``
-    of one worker so far. A training that failed counts 0, and of its images nothing is known.
+    so far, ``images`` seen in training so far, ``stopped`` (how many of its trainings were not continued to the last
+    part), ``seconds`` of one worker so far. A training that failed counts 0, and of its images nothing is known.
 
     Raises:
         StoreError: If there is no store or a record cannot be trusted.
     """
-    trials = sorted((r for r in store.records() if r.role == "trial"), key=lambda r: (r.method, r.number, r.run))
+    trials = [record for record in whole_trainings(store.records()) if record.role == "trial"]
+    trials.sort(key=lambda record: (record.method, record.number, record.run))
+    parts = len(store.header["recipe"]["search"].get("stopping", {}).get("epochs", ())) + 1
     lines: list[dict[str, Any]] = []
     for method, of_method in groupby(trials, key=lambda record: record.method):
-        lines += _lines(method, list(of_method))
+        lines += _lines(method, list(of_method), parts)
     return pd.DataFrame(lines)
 
 
-def _lines(method: str, trials: list[Record]) -> list[dict[str, Any]]:
+def _lines(method: str, trials: list[Record], parts: int) -> list[dict[str, Any]]:
     lines: list[dict[str, Any]] = []
     best, images, seconds = 0.0, 0, 0.0
     for number, score in scores_of(trials).items():
@@ -38,7 +40,7 @@ def _lines(method: str, trials: list[Record]) -> list[dict[str, Any]]:
         best = max(best, score)
         images += sum(int(record.results.get("images", 0)) for record in of_trial)
         seconds += sum(record.cost.get("seconds", 0.0) for record in of_trial)
-        stopped = sum(bool(record.results.get("stopped_early")) for record in of_trial)
+        stopped = sum(record.rung is not None and record.rung + 1 < parts for record in of_trial)
         line = {"method": method, "trial": number, "map_at_r": score, "best": best, "images": images}
         lines.append(line | {"stopped": stopped, "seconds": seconds})
     return lines

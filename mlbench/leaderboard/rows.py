@@ -71,7 +71,7 @@ def rows_of(store: Store) -> list[Row]:
     """
     header = store.header
     by_method: dict[str, list[Record]] = {name: [] for name in header["methods"]}
-    for record in store.records():
+    for record in whole_trainings(store.records()):
         by_method.setdefault(record.method, []).append(record)
     return [_row(name, records, header["methods"].get(name, {})) for name, records in sorted(by_method.items())]
 
@@ -100,6 +100,17 @@ def _row(name: str, records: list[Record], method: dict[str, Any]) -> Row:
     for record in records:
         row.unpackaged |= sources_in(record.request)
     return row
+
+
+def whole_trainings(records: Iterable[Record]) -> list[Record]:
+    """Of a training that was done in parts the last one alone: its results and its cost are those of all."""
+    last: dict[Any, Record] = {}
+    for record in records:
+        part = record.rung is not None
+        key = (record.method, record.number, record.fold) if part else record.run
+        if key not in last or (record.rung or 0) > (last[key].rung or 0):
+            last[key] = record
+    return list(last.values())
 
 
 def scores_of(records: Iterable[Record]) -> dict[int, float]:

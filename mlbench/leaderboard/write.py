@@ -136,7 +136,7 @@ def _stopping(search: dict[str, Any]) -> str:
     if "stopping" not in search:
         return ""
     epochs = ", ".join(map(str, search["stopping"]["epochs"]))
-    return f"; one training in {search['stopping']['factor']} goes on at epochs {epochs}"
+    return f"; one trial in {search['stopping']['factor']} goes on after epochs {epochs}"
 
 
 def _arguments(arguments: dict[str, Any]) -> str:

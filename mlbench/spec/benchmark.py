@@ -26,14 +26,14 @@ class Model(Table):
 
 
 class Stopping(Table):
-    """Early stopping of hopeless trials: at each of ``epochs``, one training in ``factor`` goes on.
+    """Early stopping of hopeless trials by successive halving.
 
-    Each is compared with the same fold's trainings of earlier generations. ``factor = 2`` at every validation is the
-    median rule; epochs that grow by ``factor`` are successive halving.
+    All trials of a generation train up to the first of ``epochs``; the best ``1 / factor`` of them go on up to the
+    next one, and so on. ``factor = 2`` stops those below the median.
     """
 
     epochs: Annotated[tuple[int, ...], Field(strict=False, min_length=1)] = result()
-    factor: int = result(3, ge=2)
+    factor: int = result(2, ge=2)
 
     @field_validator("epochs")
     @classmethod
@@ -47,7 +47,7 @@ class Search(Table):
     """Hyperparameter search: the same number of trials for every method that has something to search.
 
     Trials are asked for in generations of ``generation`` trials; the next generation sees the results of all earlier
-    ones. With ``stopping``, so do the trainings that it stops.
+    ones.
     """
 
     trials: int = result(50, ge=1)
@@ -121,7 +121,13 @@ class Benchmark(Table):
     @model_validator(mode="after")
     def _stopping_at_validations(self) -> "Benchmark":
         every, last = self.training.evaluate_every, self.training.max_epochs
-        for epoch in self.search.stopping.epochs if self.search.stopping else ():
+        stopping, width = self.search.stopping, min(self.search.generation, self.search.trials)
+        if stopping and stopping.factor > width:
+            raise ValueError(
+                f"search.stopping.factor: {stopping.factor} of a generation's trials are compared, and it has {width}; "
+                "raise search.generation"
+            )
+        for epoch in stopping.epochs if stopping else ():
             if epoch % every or not 0 < epoch < last:
                 raise ValueError(
                     f"search.stopping.epochs: nothing can be decided at epoch {epoch}; allowed are multiples of "

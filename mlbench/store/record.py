@@ -2,15 +2,12 @@
 
 import json
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any, Literal
+from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict
 
 from mlbench.api.errors import StoreError
 from mlbench.spec import canonical_json, digest
-
-if TYPE_CHECKING:
-    from mlbench.search import Curve
 
 #: Version of the stored format of a record. Records of format 1 have no checksum of their own; they are still read.
 FORMAT = 2
@@ -91,14 +88,16 @@ class Record(BaseModel):
         return float(self.results["best"]["map_at_r"]) if "best" in self.results else 1.0
 
     @property
-    def curve(self) -> "Curve | None":
-        """The validations of a training; None of a test, and unless the run completed."""
-        from mlbench.search import Curve  # SciPy comes with it, which reading a record needs not wait for
+    def epochs(self) -> int:
+        """At which epoch the last validation of a training was; 0 of a test, and unless the run completed."""
+        curve = self.results.get("curve")
+        return int(curve[-1]["epoch"]) if curve else 0
 
-        if "curve" not in self.results:
-            return None
-        points = tuple((int(entry["epoch"]), float(entry["map_at_r"])) for entry in self.results["curve"])
-        return Curve(points, stopped=self.results.get("stopped_early", False))
+    @property
+    def rung(self) -> int | None:
+        """Which part of a trial that may be stopped early."""
+        rung: int | None = self.request["job"].get("rung")
+        return rung
 
     @property
     def why(self) -> str:

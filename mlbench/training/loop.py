@@ -4,7 +4,6 @@ It is given a training view and a validation view, and nothing through which tes
 """
 
 import copy
-import math
 import time
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import asdict, dataclass, field, fields
@@ -41,7 +40,6 @@ class Trained:
         images: Images seen in training.
         training_seconds: Seconds in the batches, without validation.
         phases: Seconds of them by `PHASES`.
-        stopped_early: Whether it stopped for being below `Setup.stop_below`.
     """
 
     state: dict[str, Tensor]
@@ -50,15 +48,11 @@ class Trained:
     images: int = 0
     training_seconds: float = 0.0
     phases: dict[str, float] = field(default_factory=dict)
-    stopped_early: bool = False
 
 
 @dataclass
 class Setup:
-    """The parts of one training, built.
-
-    ``stop_below`` has the scores that the best validation so far must have reached by some epochs.
-    """
+    """The parts of one training, built."""
 
     model: EmbeddingModel
     loss: nn.Module | None
@@ -72,7 +66,6 @@ class Setup:
     device: str
     seed: int
     loaders: int = 0
-    stop_below: Mapping[int, float] = field(default_factory=dict)
 
 
 def train(
@@ -82,7 +75,7 @@ def train(
     tell: Callable[[Mapping[str, Any]], None],
     keeper: Keeper | None = None,
 ) -> Trained:
-    """Train until validation MAP@R has not risen for the patience or is hopelessly low, or to the last epoch.
+    """Train until validation MAP@R has not risen for the patience, or to the last epoch.
 
     Without a loss there is nothing to train: the model is validated as it is, at epoch 0.
 
@@ -166,10 +159,7 @@ class _Training:
         self.tell(entry)
         if not self.done.best or entry["map_at_r"] > self.done.best["map_at_r"]:
             self.done.best, self.done.state = entry, _copy_state(self.setup.model)
-        if epoch - self.done.best["epoch"] > self.setup.training.patience:
-            return False
-        self.done.stopped_early = self.done.best["map_at_r"] < self.setup.stop_below.get(epoch, -math.inf)
-        return not self.done.stopped_early
+        return epoch - self.done.best["epoch"] <= self.setup.training.patience
 
     @property
     def _parts(self) -> tuple[object, ...]:

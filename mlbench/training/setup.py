@@ -66,7 +66,6 @@ def setup_of(
         device=device,
         seed=seed,
         loaders=loaders,
-        stop_below={int(epoch): float(score) for epoch, score in request.get("stop_below", [])},
     )
 
 

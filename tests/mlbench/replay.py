@@ -3,24 +3,23 @@
 That is exact where proposals do not depend on results, as those of the Sobol sampler.
 """
 
-from mlbench.search import Curve, thresholds
-
 
 def replayed(full, generation, epochs, factor):
-    """What each training leaves. ``full`` has the curve of every trial's every fold: ``{(trial, fold): Curve}``."""
-    left = {}
-    for trial, fold in sorted(full):
-        first = trial - trial % generation
-        earlier = [left[key] for key in left if key[0] < first and key[1] == fold]
-        left[trial, fold] = cut(full[trial, fold], dict(thresholds(epochs, factor, earlier)))
+    """What each training leaves: ``{(trial, fold): ((epoch, score), ...)}``, as ``full`` has it of all of them."""
+    left = dict(full)
+    trials, folds = (sorted({key[part] for key in full}) for part in (0, 1))
+    for first in trials[::generation]:
+        going = trials[first : first + generation]
+        for epoch in epochs:
+            mean = {n: sum(best_by(full[n, fold], epoch) for fold in folds) / len(folds) for n in going}
+            kept = sorted(going, key=lambda n: (-mean[n], n))[: max(1, len(going) // factor)]
+            for stopped in set(going) - set(kept):
+                for fold in folds:
+                    left[stopped, fold] = tuple(point for point in full[stopped, fold] if point[0] <= epoch)
+            going = kept
     return left
 
 
-def cut(curve, below):
-    """As much of a curve as there is of a training that stops below these scores."""
-    best = -1.0
-    for count, (epoch, score) in enumerate(curve.points[:-1], 1):
-        best = max(best, score)
-        if best < below.get(epoch, -1.0):
-            return Curve(curve.points[:count], stopped=True)
-    return curve
+def best_by(curve, epoch):
+    """The best score up to an epoch."""
+    return max(score for at, score in curve if at <= epoch)

@@ -93,7 +93,7 @@ CHANGES = {
     "search.sampler": "tpe",
     "search.generation": 2,
     "search.stopping.epochs": [2, 4],
-    "search.stopping.factor": 2,
+    "search.stopping.factor": 3,
     "evaluation.recall_at": [1],
     "evaluation.metrics": ["retrieval"],
     "methods.loss": {"id": "contrastive", "neg_margin": 0.6},
@@ -166,7 +166,8 @@ def changed(path, value):
         place = place["methods"][0] if parent == "methods" else place.setdefault(parent, {})
     if path == "methods.sampler":  # it composes the batches instead
         del place["samples_per_class"]
-    if path == "search.stopping.factor":  # of no use without epochs
+    if path.startswith("search.stopping."):  # of no use without epochs and trials to compare
+        source["search"]["generation"] = 4
         place["epochs"] = [2]
     place[last] = value
     return load_benchmark(source)

@@ -1,132 +1,119 @@
-"""Hopeless trials stop early, and the search is still a pure function of what was committed."""
+"""Hopeless trials stop early, and the search is a pure function of what was committed."""
 
 import sys
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from replay import cut, replayed
+from replay import best_by, replayed
 
 import mlbench
 from mlbench.api import ConfigError
 from mlbench.execution import open_study
 from mlbench.protocols import Outcome
-from mlbench.search import Curve, thresholds
+from mlbench.search import survivors
 from mlbench.search.propose import seed_of
 from mlbench.spec import digest, load_benchmark
 from mlbench.store import Store
 
-TRIALS, FOLDS, LAST = 6, 2, 8
+TRIALS, GENERATION, FOLDS, LAST = 7, 4, 2, 8
 SEARCHED = {"name": "Searched", "loss": "triplet-margin", "search": {"loss.margin": {"low": 0.0, "high": 1.0}}}
 HALVING = {"epochs": [2, 4], "factor": 2}
 
-scores = st.floats(0.0, 1.0)
-curves = st.builds(
-    lambda values, stopped: Curve(tuple(enumerate(values, 1)), stopped),
-    st.lists(scores, min_size=1, max_size=5),
-    st.booleans(),
-)
+
+# -- who goes on -----------------------------------------------------------------------------------------------------
 
 
-# -- thresholds ------------------------------------------------------------------------------------------------------
+@given(st.lists(st.sampled_from([0.0, 0.1, 0.2, 0.3]), min_size=1, max_size=9), st.integers(2, 4), st.data())
+def test_one_in_so_many_goes_on(scores, factor, data):
+    numbered = data.draw(st.permutations(list(enumerate(scores))))
+    going = survivors(dict(numbered), factor)
+    assert len(going) == max(1, len(scores) // factor)
+    for number, score in numbered:  # counted instead of sorted: who is better, or as good and earlier
+        ahead = sum((other, -n) > (score, -number) for n, other in numbered)
+        assert (number in going) == (ahead < len(going))
 
 
-@given(st.lists(curves, max_size=9), scores, st.integers(1, 5), st.integers(2, 4))
-def test_one_in_so_many_goes_on(earlier, score, epoch, factor):
-    # Counted instead of sorted: who got so far, and who of them is better than the new one.
-    there = [
-        max(value for at, value in curve.points if at <= epoch)
-        for curve in earlier
-        if not curve.stopped or len(curve.points) >= epoch
-    ]
-    better, places = sum(value > score for value in there), (len(there) + 1) // factor
-    goes_on = all(score >= threshold for _, threshold in thresholds([epoch], factor, earlier))
-    assert goes_on == (better < places or places == 0)
+# -- the plan and its requests ---------------------------------------------------------------------------------------
 
 
-@given(st.permutations([Curve(((1, score / 10), (2, score / 7)), score % 2 == 0) for score in range(7)]))
-def test_the_order_of_the_earlier_ones_does_not_count(earlier):
-    assert thresholds([1, 2, 3], 3, earlier) == thresholds([1, 2, 3], 3, sorted(earlier, key=lambda c: c.points))
-
-
-def test_with_a_factor_of_two_it_is_the_median_rule():
-    earlier = [Curve(((1, score),)) for score in (0.5, 0.1, 0.4, 0.2, 0.3)]
-    assert thresholds([1], 2, earlier) == [(1, 0.3)]
-
-
-# -- requests --------------------------------------------------------------------------------------------------------
-
-
-def study(tiny, sampler="sobol", generation=2, stopping=HALVING, **change):
-    search = {"trials": TRIALS, "sampler": sampler, "generation": generation}
+def study(tiny, sampler="sobol", stopping=HALVING):
+    search = {"trials": TRIALS, "sampler": sampler, "generation": GENERATION}
     search |= {"stopping": stopping} if stopping else {}
     training = {"max_epochs": LAST, "evaluate_every": 1, "patience": LAST}
-    return open_study(load_benchmark(tiny(SEARCHED, search=search, training=training, **change)))
+    return open_study(load_benchmark(tiny(SEARCHED, search=search, training=training)))
 
 
-def left_of(request):
-    """What a training leaves that learns as its request says, but for the stopping, which it obeys."""
-    seed = digest({name: value for name, value in request.items() if name != "stop_below"})
-    full = Curve(tuple((epoch, seed_of(seed, epoch) / 2**32) for epoch in range(1, LAST + 1)))
-    curve = cut(full, dict(request.get("stop_below", [])))
-    return Outcome(digest(request), max(score for _, score in curve.points), curve)
+def curve_of(request):
+    """The validations of a training that goes as its request says; its parts are the beginning of the whole."""
+    job = {name: value for name, value in request["job"].items() if name != "rung"}
+    seed = digest([request["loss"], job, request["seed"]])
+    epochs = range(1, request["training"]["max_epochs"] + 1)
+    return tuple((epoch, seed_of(seed, epoch) / 2**32) for epoch in epochs)
 
 
-def carried_out(protocol, plan, choose=lambda ready: ready[0], killed=lambda: False):
-    """Requests of all jobs, done in any order of those that are ready, by a coordinator that may be killed."""
-    fresh, outcomes = protocol(), {}
-    while waiting := [job for job in plan.jobs if job.key not in outcomes]:
+def trained(request):
+    curve = curve_of(request)
+    return Outcome(digest(request), max(score for _, score in curve), curve[-1][0])
+
+
+def carried_out(one, choose=lambda ready: ready[0], killed=lambda: False):
+    """What is asked for, done in any order of what is ready, by a coordinator that may be killed at any time."""
+    protocol = type(one.protocol)(one.recipe)
+    requests, outcomes = {}, {}
+    while waiting := [job for job in one.plan.jobs if job.key not in outcomes]:
         if killed():
-            fresh = protocol()  # nothing survives but what was committed
+            protocol = type(one.protocol)(one.recipe)  # nothing survives but what was committed
         job = choose([job for job in waiting if all(key in outcomes for key in job.after)])
-        request = fresh.request(job, {key: outcomes[key] for key in job.after})
-        outcomes[job.key] = Outcome(digest(request), 1.0) if job.role == "test" else left_of(request)
-    return {job.key: fresh.request(job, outcomes) for job in plan.jobs}
+        found = protocol.request(job, {key: outcomes[key] for key in job.after})
+        outcomes[job.key] = found if isinstance(found, Outcome) else trained(found) if job.fold is not None else DONE
+        requests[job.key] = found
+    return requests
+
+
+DONE = Outcome("test", 1.0)
 
 
 @pytest.mark.parametrize(
-    ("sampler", "stopping", "examples"), [("sobol", HALVING, 15), ("tpe", HALVING, 3), ("tpe", None, 3)]
+    ("sampler", "stopping", "examples"), [("sobol", HALVING, 12), ("tpe", HALVING, 3), ("tpe", None, 3)]
 )
 def test_the_study_is_the_same_in_whatever_order_workers_finish_and_however_often_it_is_killed(
     tiny, monkeypatch, sampler, stopping, examples
 ):
     monkeypatch.setattr(sys.modules["mlbench.search.propose"], "STARTUP_TRIALS", 2)
-    one = study(tiny, sampler, stopping=stopping)
-    recipe, kind = one.protocol.recipe, type(one.protocol)
-    expected = carried_out(lambda: kind(recipe), one.plan)
-    stopped = {key for key, request in expected.items() if "stop_below" in request and left_of(request).curve.stopped}
-    assert bool(stopped) == bool(stopping)
+    one = study(tiny, sampler, stopping)
+    expected = carried_out(one)
+    assert any(isinstance(found, Outcome) for found in expected.values()) == bool(stopping)
 
     @settings(max_examples=examples, deadline=None, derandomize=True)
     @given(st.data())
     def check(data):
         choose = lambda ready: data.draw(st.sampled_from(ready))  # noqa: E731
-        assert carried_out(lambda: kind(recipe), one.plan, choose, lambda: data.draw(st.booleans())) == expected
+        assert carried_out(one, choose, lambda: data.draw(st.booleans())) == expected
 
     check()
 
 
-def test_only_trials_of_later_generations_are_told_when_to_stop(tiny):
-    with_stopping, without = study(tiny), study(tiny, stopping=None)
-    requests, plain = (carried_out(lambda s=s: s.protocol, s.plan) for s in (with_stopping, without))
-    assert {key for key in requests if "stop_below" in requests[key]} == {
-        f"Searched/trial-{number}/fold-{fold}" for number in range(2, TRIALS) for fold in range(FOLDS)
-    }
-    for key in requests:  # Sobol: all else is as without
-        if "/trial" in key:
-            assert {name: value for name, value in requests[key].items() if name != "stop_below"} == plain[key]
+def test_the_parts_of_a_trial_are_trained_as_the_replay_says(tiny):
+    with_stopping, without = carried_out(study(tiny)), carried_out(study(tiny, stopping=None))
+    full = {(n, f): curve_of(without[f"Searched/trial-{n}/fold-{f}"]) for n in range(TRIALS) for f in range(FOLDS)}
+    for (number, fold), curve in replayed(full, GENERATION, **HALVING).items():
+        parts = [with_stopping[f"Searched/trial-{number}/fold-{fold}/rung-{rung}"] for rung in range(3)]
+        last = [part for part in parts if not isinstance(part, Outcome)][-1]
+        assert curve_of(last) == curve
+        assert len({digest([part["loss"], part["seed"]]) for part in parts if not isinstance(part, Outcome)}) == 1
 
 
-def test_a_fold_is_compared_with_the_same_fold_of_earlier_generations(tiny):
+def test_a_training_that_ended_by_itself_or_failed_is_not_continued(tiny):
     one = study(tiny)
-    outcomes = {
-        job.key: Outcome("run", 0.5, Curve(((2, 0.1 * job.number + 0.01 * job.fold), (4, 0.5))))
-        for job in one.plan.jobs
-        if job.role == "trial"
-    }
-    outcomes["Searched/trial-0/fold-1"] = Outcome("run", None)  # failed: it says nothing of what a good one reaches
-    (asked,) = [job for job in one.plan.jobs if job.key == "Searched/trial-3/fold-1"]
-    assert one.request(asked, outcomes)["stop_below"] == [[2, 0.11], [4, 0.5]]
+    first = {job.key: Outcome("run", 0.1, 2) for job in one.plan.jobs if job.rung == 0}
+    first["Searched/trial-1/fold-0/rung-0"] = ended = Outcome("ended", 0.9, 1)  # its patience was over
+    first["Searched/trial-1/fold-1/rung-0"] = failed = Outcome("failed", None)
+    jobs = {job.key: job for job in one.plan.jobs}
+    asked = [one.request(jobs[f"Searched/trial-{n}/fold-{f}/rung-1"], first) for n in (0, 1, 2) for f in (0, 1)]
+    # (0.9 + 0) / 2 is best, then the earliest of those with 0.1.
+    assert [isinstance(found, dict) for found in asked] == [True, True, False, False, False, False]
+    assert asked[2:4] == [ended, failed]
 
 
 def test_early_stopping_has_a_digest_of_its_own_and_none_of_the_old_ones_changes(tiny):
@@ -146,32 +133,46 @@ def test_early_stopping_has_a_digest_of_its_own_and_none_of_the_old_ones_changes
         ({"factor": 3}, "search.stopping.epochs: missing"),
         ({"epochs": [2], "factor": 1}, "search.stopping.factor: "),
         ({"epochs": [2], "factr": 2}, "search.stopping.factr: unknown; did you mean factor?"),
+        ({"epochs": [2], "factor": 5}, "search.stopping.factor: 5 of a generation's trials"),
     ],
 )
 def test_what_cannot_be_meant_is_refused_by_its_place(tiny, stopping, said):
+    search = {"stopping": stopping, "generation": 4}
     with pytest.raises(ConfigError) as error:
-        load_benchmark(tiny(SEARCHED, search={"stopping": stopping}, training={"max_epochs": 8, "evaluate_every": 2}))
+        load_benchmark(tiny(SEARCHED, search=search, training={"max_epochs": 8, "evaluate_every": 2}))
     assert said in str(error.value)
 
 
 # -- trainings -------------------------------------------------------------------------------------------------------
 
 
-def test_a_replay_is_what_really_happens(tiny, tmp_path):
-    stopping, training = {"epochs": [1, 2], "factor": 2}, {"max_epochs": 4, "patience": 4}
+@pytest.mark.parametrize("states", ["kept", "lost"])
+def test_a_search_in_parts_is_bit_for_bit_the_beginning_of_the_full_one(tiny, tmp_path, monkeypatch, states):
+    if states == "lost":
+        monkeypatch.setattr("mlbench.execution.keeping.Keeping.until", property(lambda self: None, lambda *_: None))
     found = {}
-    for name, table in (("full", {}), ("stopped", {"stopping": stopping})):
-        search = {"trials": 5, "generation": 1} | table
-        benchmark = tiny(SEARCHED, search=search, training=training, reproductions=1)
-        mlbench.run(benchmark, store=tmp_path / name)
+    for name, table in (("full", {}), ("halved", {"stopping": {"epochs": [1, 2], "factor": 2}})):
+        search = {"trials": 4, "generation": 4} | table
+        training = {"max_epochs": 3, "patience": 3, "optimizer": {"name": "Adam", "lr": 1e-2}}
+        mlbench.run(tiny(SEARCHED, search=search, training=training, reproductions=1), store=tmp_path / name)
         records = [record for record in Store(tmp_path / name).records() if record.role == "trial"]
-        found[name] = {(record.number, record.request["job"]["fold"]): record for record in records}
-    full = {key: record.curve for key, record in found["full"].items()}
-    really = {key: record.curve for key, record in found["stopped"].items()}
-    assert really == replayed(full, 1, **stopping)
-    lengths = {len(curve.points) for curve in really.values()}
-    assert len(lengths) > 1 and max(lengths) == 4  # some were stopped, some were not
-    for key, record in found["stopped"].items():
-        assert record.outcome == "completed"
-        assert record.score == max(score for _, score in really[key].points)
-        assert record.results["images"] == 8 * 2 * len(really[key].points)
+        found[name] = {(record.number, record.fold, record.rung): record for record in records}
+    full = {key[:2]: points(record) for key, record in found["full"].items()}
+    left = replayed(full, 4, (1, 2), 2)
+    parts = found["halved"]
+    last = {key: max(rung for *other, rung in parts if tuple(other) == key) for key in left}
+    assert {key: points(parts[(*key, rung)]) for key, rung in last.items()} == left
+    assert sorted(last.values()) == [0, 0, 0, 0, 1, 1, 2, 2]
+    for (number, fold), rung in last.items():
+        record = parts[number, fold, rung]
+        assert record.results["images"] == 8 * 2 * (rung + 1)
+        assert record.score == best_by(left[number, fold], 3)
+        if rung == 2:  # to the last bit, loss and all metrics
+            assert record.results == found["full"][number, fold, None].results
+    assert not (tmp_path / "halved" / "parts").exists()
+    frame = mlbench.leaderboard(tmp_path / "halved")
+    assert frame["training_images"][0] == 8 * 2 * (2 * (1 + 1 + 2 + 3) + 2 * 3)
+
+
+def points(record):
+    return tuple((entry["epoch"], entry["map_at_r"]) for entry in record.results["curve"])

@@ -145,27 +145,6 @@ def test_training_stops_when_validation_has_not_risen_for_longer_than_the_patien
     assert done.images == 8 * epochs[-1]
 
 
-#: Thresholds, scores in order of the validations -> epochs validated, whether it stopped for being hopeless.
-HOPELESS = {
-    "below": ({2: 0.3}, [0.1, 0.2], [1, 2], True),
-    "an equal score is not below": ({2: 0.2}, [0.1, 0.2, 0.1], [1, 2, 3], False),
-    "the best so far counts": ({2: 0.2}, [0.3, 0.1, 0.1], [1, 2, 3], False),
-    "at those epochs only": ({2: 0.2}, [0.1, 0.2, 0.1], [1, 2, 3], False),
-    "a later one": ({1: 0.1, 2: 0.3}, [0.2, 0.2], [1, 2], True),
-    "at an epoch that is never validated": ({9: 0.9}, [0.1, 0.2, 0.1], [1, 2, 3], False),
-}
-
-
-@pytest.mark.parametrize("case", HOPELESS.values(), ids=HOPELESS)
-def test_a_training_that_is_told_to_stops_when_its_best_is_below(prepared, views, case):
-    below, scores, epochs, stopped = case
-    setup = prepared(TRIPLET, training={"iterations_per_epoch": 1, "patience": 9, "max_epochs": 3})
-    done = trained(dataclasses.replace(setup, metrics=Metrics(scores), stop_below=below), views)
-    assert [entry["epoch"] for entry in done.curve] == epochs
-    assert done.stopped_early == stopped
-    assert done.best["map_at_r"] == max(scores[: len(epochs)])
-
-
 def test_the_model_of_the_best_validation_is_kept(prepared, tiny, views):
     setup = prepared(TRIPLET, training={"max_epochs": 3, "patience": 5})
     setup = dataclasses.replace(setup, metrics=(metrics := Metrics([0.1, 0.9, 0.2])))

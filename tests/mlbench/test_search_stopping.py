@@ -15,6 +15,7 @@ from mlbench.search import survivors
 from mlbench.search.propose import seed_of
 from mlbench.spec import digest, load_benchmark
 from mlbench.store import Store
+from mlbench.training.loop import _Steps
 
 TRIALS, GENERATION, FOLDS, LAST = 7, 4, 2, 8
 SEARCHED = {"name": "Searched", "loss": "triplet-margin", "search": {"loss.margin": {"low": 0.0, "high": 1.0}}}
@@ -148,6 +149,9 @@ def test_what_cannot_be_meant_is_refused_by_its_place(tiny, stopping, said):
 
 @pytest.mark.parametrize("states", ["kept", "lost"])
 def test_a_search_in_parts_is_bit_for_bit_the_beginning_of_the_full_one(tiny, tmp_path, monkeypatch, states):
+    steps = []
+    step = _Steps.step
+    monkeypatch.setattr(_Steps, "step", lambda self, batch: steps.append(1) or step(self, batch))
     if states == "lost":
         monkeypatch.setattr("mlbench.execution.keeping.Keeping.until", property(lambda self: None, lambda *_: None))
     found = {}
@@ -155,11 +159,14 @@ def test_a_search_in_parts_is_bit_for_bit_the_beginning_of_the_full_one(tiny, tm
         search = {"trials": 4, "generation": 4} | table
         training = {"max_epochs": 3, "patience": 3, "optimizer": {"name": "Adam", "lr": 1e-2}}
         mlbench.run(tiny(SEARCHED, search=search, training=training, reproductions=1), store=tmp_path / name)
+        count = len(steps) - sum(count for count, _ in found.values())
         records = [record for record in Store(tmp_path / name).records() if record.role == "trial"]
-        found[name] = {(record.number, record.fold, record.rung): record for record in records}
-    full = {key[:2]: points(record) for key, record in found["full"].items()}
+        found[name] = count, {(record.number, record.fold, record.rung): record for record in records}
+    (_, whole), (count, parts) = found["full"], found["halved"]
+    # 2 reproductions of 3 epochs, trials of 3, 2, 1 and 1 epochs on 2 folds, each of 2 steps; or all from the start.
+    assert count == 2 * (2 * 3 + 2 * (3 + 2 + 1 + 1 if states == "kept" else 6 + 3 + 1 + 1))
+    full = {key[:2]: points(record) for key, record in whole.items()}
     left = replayed(full, 4, (1, 2), 2)
-    parts = found["halved"]
     last = {key: max(rung for *other, rung in parts if tuple(other) == key) for key in left}
     assert {key: points(parts[(*key, rung)]) for key, rung in last.items()} == left
     assert sorted(last.values()) == [0, 0, 0, 0, 1, 1, 2, 2]
@@ -168,7 +175,7 @@ def test_a_search_in_parts_is_bit_for_bit_the_beginning_of_the_full_one(tiny, tm
         assert record.results["images"] == 8 * 2 * (rung + 1)
         assert record.score == best_by(left[number, fold], 3)
         if rung == 2:  # to the last bit, loss and all metrics
-            assert record.results == found["full"][number, fold, None].results
+            assert record.results == whole[number, fold, None].results
     assert not (tmp_path / "halved" / "parts").exists()
     frame = mlbench.leaderboard(tmp_path / "halved")
     assert frame["training_images"][0] == 8 * 2 * (2 * (1 + 1 + 2 + 3) + 2 * 3)

@@ -10,6 +10,7 @@ from replay import best_by, replayed
 import mlbench
 from mlbench.api import ConfigError
 from mlbench.execution import open_study
+from mlbench.execution.keeping import Keeping
 from mlbench.protocols import Outcome
 from mlbench.search import survivors
 from mlbench.search.propose import seed_of
@@ -147,26 +148,32 @@ def test_what_cannot_be_meant_is_refused_by_its_place(tiny, stopping, said):
 # -- trainings -------------------------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("states", ["kept", "lost"])
-def test_a_search_in_parts_is_bit_for_bit_the_beginning_of_the_full_one(tiny, tmp_path, monkeypatch, states):
-    steps = []
+STOPPED = {"stopping": {"epochs": [1, 2], "factor": 2}}
+
+
+@pytest.fixture
+def steps(monkeypatch):
+    """A list that grows with every step of a training."""
+    found = []
     step = _Steps.step
-    monkeypatch.setattr(_Steps, "step", lambda self, batch: steps.append(1) or step(self, batch))
-    if states == "lost":
-        monkeypatch.setattr("mlbench.execution.keeping.Keeping.until", property(lambda self: None, lambda *_: None))
-    found = {}
-    for name, table in (("full", {}), ("halved", {"stopping": {"epochs": [1, 2], "factor": 2}})):
+    monkeypatch.setattr(_Steps, "step", lambda self, batch: found.append(1) or step(self, batch))
+    return found
+
+
+def test_a_search_in_parts_is_bit_for_bit_the_beginning_of_the_full_one(tiny, tmp_path, monkeypatch, steps):
+    def trials(name, **table):
         search = {"trials": 4, "generation": 4} | table
         training = {"max_epochs": 3, "patience": 3, "optimizer": {"name": "Adam", "lr": 1e-2}}
         mlbench.run(tiny(SEARCHED, search=search, training=training, reproductions=1), store=tmp_path / name)
-        count = len(steps) - sum(count for count, _ in found.values())
         records = [record for record in Store(tmp_path / name).records() if record.role == "trial"]
-        found[name] = count, {(record.number, record.fold, record.rung): record for record in records}
-    (_, whole), (count, parts) = found["full"], found["halved"]
-    # 2 reproductions of 3 epochs, trials of 3, 2, 1 and 1 epochs on 2 folds, each of 2 steps; or all from the start.
-    assert count == 2 * (2 * 3 + 2 * (3 + 2 + 1 + 1 if states == "kept" else 6 + 3 + 1 + 1))
-    full = {key[:2]: points(record) for key, record in whole.items()}
-    left = replayed(full, 4, (1, 2), 2)
+        return {(record.number, record.fold, record.rung): record for record in records}
+
+    full = trials("full")
+    steps.clear()
+    parts = trials("halved", **STOPPED)
+    # 2 reproductions of 3 epochs; 2 folds of trials of 3, 2, 1 and 1 epochs; 2 steps each.
+    assert len(steps) == 2 * (2 * 3 + 2 * (3 + 2 + 1 + 1))
+    left = replayed({key[:2]: points(record) for key, record in full.items()}, 4, **STOPPED["stopping"])
     last = {key: max(rung for *other, rung in parts if tuple(other) == key) for key in left}
     assert {key: points(parts[(*key, rung)]) for key, rung in last.items()} == left
     assert sorted(last.values()) == [0, 0, 0, 0, 1, 1, 2, 2]
@@ -175,10 +182,15 @@ def test_a_search_in_parts_is_bit_for_bit_the_beginning_of_the_full_one(tiny, tm
         assert record.results["images"] == 8 * 2 * (rung + 1)
         assert record.score == best_by(left[number, fold], 3)
         if rung == 2:  # to the last bit, loss and all metrics
-            assert record.results == whole[number, fold, None].results
+            assert record.results == full[number, fold, None].results
     assert not (tmp_path / "halved" / "parts").exists()
-    frame = mlbench.leaderboard(tmp_path / "halved")
-    assert frame["training_images"][0] == 8 * 2 * (2 * (1 + 1 + 2 + 3) + 2 * 3)
+    assert mlbench.leaderboard(tmp_path / "halved")["training_images"][0] == 8 * len(steps)
+
+    steps.clear()
+    monkeypatch.setattr(Keeping, "until", property(lambda self: None, lambda *_: None))  # no state is kept
+    again = trials("lost", **STOPPED)
+    assert len(steps) == 2 * (2 * 3 + 2 * ((1 + 2 + 3) + (1 + 2) + 1 + 1))
+    assert {key: record.results for key, record in again.items()} == {key: r.results for key, r in parts.items()}
 
 
 def points(record):

@@ -41,10 +41,13 @@ class TrainTransform:
 
     Args:
         config: The transforms of the benchmark file.
+        rank: Which part of every batch it is given, if batches are shared by ranks: ``0..world_size-1``.
+        world_size: Number of equal parts of a batch. Random numbers are drawn for all of them.
 
     """
 
-    def __init__(self, config: Transforms) -> None:
+    def __init__(self, config: Transforms, rank: int = 0, world_size: int = 1) -> None:
+        self._rank, self._world_size = rank, world_size
         self._config = config
         self._normalise = _Normalise(config)
 
@@ -67,7 +70,9 @@ class TrainTransform:
     def draw(self, images: Pixels, generator: torch.Generator) -> Draws:
         """All that is random in a batch."""
         config = self._config
-        rows = torch.rand(len(images), CROP_DRAWS + AFFINE_DRAWS + 2, generator=generator, dtype=torch.float64)
+        count, draws = len(images), CROP_DRAWS + AFFINE_DRAWS + 2
+        rows = torch.rand(count * self._world_size, draws, generator=generator, dtype=torch.float64)
+        rows = rows[self._rank * count :][:count]
         cropping = rows[:, :CROP_DRAWS]
         boxes = cropping[:, :0] if config.crop is None else crop_boxes(sizes_of(images), config.crop, cropping)
         return Draws(boxes, rows[:, CROP_DRAWS:-2], rows[:, -2] < config.flip, rows[:, -1] < config.invert)

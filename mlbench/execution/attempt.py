@@ -8,6 +8,7 @@ from typing import Any
 from mlbench.api.errors import MlbenchError
 from mlbench.execution.failures import out_of_memory, tail_of
 from mlbench.execution.guard import Guard
+from mlbench.execution.launch import RankDied
 from mlbench.execution.logs import Log
 from mlbench.execution.message import Message
 from mlbench.execution.worker import Hearing, Worker
@@ -74,6 +75,9 @@ def _logged(
         record = worker.run(request, Hearing(tell, around.stopping, progress, log.note))
     except Interrupted:
         return Message("stopped", job)
+    except RankDied as died:
+        log.note(str(died))
+        return Message("died", job, {"reason": died.reason, "error": str(died)})
     except Exception as error:
         log.note(f"{type(error).__name__}: {error}")
         if not out_of_memory(error):

@@ -254,7 +254,8 @@ def context_of(study: Study) -> Context:
     benchmark, runtime = study.benchmark, study.benchmark.runtime
     loaders = runtime.loaders
     if loaders is None:
-        loaders = 0 if runtime.device == "cpu" else max(1, available_cores() // max(1, _workers(benchmark)) - 1)
+        processes = max(1, _workers(benchmark)) * benchmark.training.ranks
+        loaders = 0 if runtime.device == "cpu" else max(1, available_cores() // processes - 1)
     return Context(
         str(study.store.path),
         dataset_table(benchmark),
@@ -273,7 +274,8 @@ def _workers(benchmark: Benchmark) -> int:
     """How many worker processes; 0 for none but this one."""
     if benchmark.runtime.workers is not None:
         return benchmark.runtime.workers
-    return max(1, available_cores() // benchmark.training.threads) if benchmark.runtime.device == "cpu" else 1
+    training = benchmark.training
+    return max(1, available_cores() // (training.threads * training.ranks)) if benchmark.runtime.device == "cpu" else 1
 
 
 @contextmanager

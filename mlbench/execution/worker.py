@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from functools import lru_cache
 from typing import Any, Literal
 
@@ -22,12 +22,14 @@ from mlbench.evaluation import Retrieval, concatenate, measure
 from mlbench.execution.environment import environment
 from mlbench.execution.failures import out_of_memory, tail_of
 from mlbench.execution.keeping import Keeping
+from mlbench.execution.launch import RankDied, devices_of, launched, ranks_of
 from mlbench.registry import Resolved, culprits, provenance_of, resolve, source_of, sources_in, use_file
 from mlbench.spec import Transforms, canonical_json, digest
 from mlbench.store import Record, Store
 from mlbench.store.checkpoints import Checkpoints
-from mlbench.training import CannotResume, Interrupted, Meter, Trained, embed, train
+from mlbench.training import CannotResume, Interrupted, Keeper, Meter, Trained, embed, train
 from mlbench.training.loop import Setup
+from mlbench.training.ranks import ALONE, Ranks
 from mlbench.training.setup import from_identity, model_of, setup_of
 
 Tell = Callable[[Mapping[str, Any]], None]
@@ -80,6 +82,9 @@ class Hearing:
     note: Callable[[str], None] = lambda text: None
 
 
+_NOBODY = Hearing()
+
+
 class Worker:
     """Holds the dataset and runs jobs on it.
 
@@ -113,24 +118,26 @@ class Worker:
             provenance_of(request)
             environment()
 
-    def run(self, request: Mapping[str, Any], hearing: Hearing) -> Record:
+    def run(self, request: Mapping[str, Any], hearing: Hearing = _NOBODY) -> Record:
         """Do the job and commit its record; an error inside the job becomes a record too.
 
         Raises:
-            ConfigError: If there is no such device here.
+            ConfigError: If there is no such device here, or too few for the ranks.
             UnknownNameError: If a component is not installed any more.
             DataError: If the dataset cannot be read or is not the one planned for.
             PluginError: If un-packaged code is no longer what it was when the plan was made.
             StoreError: If the record cannot be written.
             Interrupted: If the job was asked to stop.
             RuntimeError: If memory ran out.
+            RankDied: If one of several processes of the run ended.
         """
-        _check_device(self.context.device)
+        for device in devices_of(self.context.device, ranks_of(request)):
+            _check_device(device)
         # Tests too: how a sum is split over threads shows in its last bits, and a resumed run may begin with a test.
         torch.set_num_threads(self.context.threads)
         self._check_content(request)
         files: dict[str, bytes] = {}
-        meter = Meter(self.context.device)
+        meter = Meter(self.context.device, ranks_of(request))
         outcome: Literal["completed", "diverged", "collapsed", "failed"] = "completed"
         results: dict[str, Any] = {}
         cost: dict[str, float] = {}
@@ -143,7 +150,7 @@ class Worker:
                 else:
                     results, cost = self._train(request, files, meter, hearing)
             canonical_json(results)
-        except (DataError, StoreError, UnknownNameError, Interrupted):
+        except (DataError, StoreError, UnknownNameError, Interrupted, RankDied):
             raise
         except TrainingStopped as reason:
             outcome, error = reason.outcome, str(reason)
@@ -174,7 +181,6 @@ class Worker:
     def _train(
         self, request: Mapping[str, Any], files: dict[str, bytes], meter: Meter, hearing: Hearing
     ) -> tuple[dict[str, Any], dict[str, float]]:
-        learn, select = self.views(request, self._parts(request))
         checkpoints = self._checkpoints(request)
         keeping = Keeping(
             checkpoints, self.context.checkpoint_every, meter, hearing.stopping, hearing.progress, hearing.note
@@ -182,14 +188,23 @@ class Worker:
         if _is_part(request):
             keeping.until = request["training"]["max_epochs"]
         try:
-            done = train(self.setup(request, learn), learn, select, hearing.tell, keeping)
+            done = self._trained(request, hearing.tell, keeping)
         except CannotResume as reason:
             hearing.note(f"begins anew: its checkpoint does not fit ({reason})")
             checkpoints.set_aside(f"does not fit: {reason}")
-            done = train(self.setup(request, learn), learn, select, hearing.tell, keeping)
+            done = self._trained(request, hearing.tell, keeping)
         if request["job"]["role"] == "reproduction":
             files[_MODEL] = save({name: tensor.contiguous() for name, tensor in done.state.items()})
         return {"best": done.best, "curve": done.curve, "images": done.images}, _speed(done)
+
+    def _trained(self, request: Mapping[str, Any], tell: Tell, keeping: Keeper) -> Trained:
+        with launched(asdict(self.context), request) as ranks:
+            return self.train(request, ranks, tell, keeping)
+
+    def train(self, request: Mapping[str, Any], ranks: Ranks, tell: Tell, keeping: Keeper) -> Trained:
+        """Train as one of the ranks; see `mlbench.training.train`."""
+        learn, select = self.views(request, self._parts(request))
+        return train(self.setup(request, learn, ranks), learn, select, tell, keeping)
 
     def _checkpoints(self, request: Mapping[str, Any]) -> Checkpoints:
         run = digest(_whole(request))
@@ -237,9 +252,9 @@ class Worker:
             )
         return trunk
 
-    def setup(self, request: Mapping[str, Any], learn: ImageView) -> Setup:
+    def setup(self, request: Mapping[str, Any], learn: ImageView, ranks: Ranks = ALONE) -> Setup:
         """The parts of a training that is to learn from a view."""
-        return setup_of(request, learn, self.context.device, self._trunk(request), self.context.loaders)
+        return setup_of(request, learn, self.context.device, self._trunk(request), self.context.loaders, ranks)
 
     def views(self, request: Mapping[str, Any], parts: Sequence[Part]) -> list[ImageView]:
         """The images of parts of the dataset, as a request wants them resized."""

@@ -49,7 +49,13 @@ class RealityCheck:
         if method.loss is None:
             return
         above = self.recipe.dataset.superclasses
-        batch_size = method.batch_size or self.recipe.benchmark.training.batch_size
+        training = self.recipe.benchmark.training
+        batch_size = method.batch_size or training.batch_size
+        if batch_size % training.ranks:
+            raise ConfigError(
+                f"{where} ({method.name}): training.ranks = {training.ranks} cannot share a batch of {batch_size} "
+                "evenly; change one of them"
+            )
         sampler = resolve_method(method, where)["sampler"]
         try:
             built = sampler.build(batch_size=batch_size) if sampler else MPerClass(batch_size, method.samples_per_class)

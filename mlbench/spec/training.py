@@ -27,6 +27,9 @@ class Training(Table):
 
     ``precision = "bf16"`` trains the model in mixed precision: its layers compute in bfloat16 where autocast lets them,
     parameters, miners, losses and optimisers stay in float32. Embeddings that are evaluated are always float32's.
+
+    ``ranks`` processes share every batch, each on a device of its own. Like ``threads`` they change how sums are split,
+    so the last bits of a result.
     """
 
     batch_size: int = result(32, ge=2)
@@ -38,3 +41,4 @@ class Training(Table):
     loss_optimizer: Optimizer = result(Optimizer(lr=1e-2))
     threads: int = result(1, ge=1, le=256)
     precision: Literal["fp32", "bf16"] = added("fp32")
+    ranks: int = added(1, ge=1, le=1024)

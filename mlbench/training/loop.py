@@ -7,6 +7,7 @@ import copy
 import time
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import asdict, dataclass, field, fields
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -26,6 +27,7 @@ from mlbench.training.clock import Clock
 from mlbench.training.embed import embed, outputs
 from mlbench.training.keeper import CannotResume, Keeper, Position
 from mlbench.training.optimizers import optimizers_of
+from mlbench.training.ranks import ALONE, Ranks
 from mlbench.training.state import Batches, random_state, restore, restore_random, state_of
 
 
@@ -66,6 +68,7 @@ class Setup:
     device: str
     seed: int
     loaders: int = 0
+    ranks: Ranks = ALONE
 
 
 def train(
@@ -83,8 +86,8 @@ def train(
         setup: Everything built.
         train_view: Classes to learn from.
         val_view: Classes to select on.
-        tell: Called after every validation with the curve's new entry.
-        keeper: Says where to go on, and is offered the state between any two steps.
+        tell: Called after every validation with the curve's new entry, on rank 0.
+        keeper: Says where to go on, and is offered the state between any two steps; of rank 0.
 
     Raises:
         TrainingStopped: If the loss or the embeddings stop being finite, or a component gives up.
@@ -115,7 +118,7 @@ class _Training:
 
     def run(self) -> Trained:
         """Train to the end."""
-        if (kept := self.keeper.resume()) is not None:
+        if (kept := self.setup.ranks.first(self.keeper.resume)) is not None:
             try:
                 self._restore(kept)
             except Exception as error:  # whatever a component raises about its own state
@@ -125,7 +128,7 @@ class _Training:
             mean_loss, epoch = self._epoch(), self.position.epoch
             validated = epoch % training.evaluate_every == 0 or epoch == training.max_epochs
             if validated:
-                going = self._validated(mean_loss)
+                going = self.setup.ranks.first(partial(self._validated, mean_loss))
             self.position = Position(epoch + 1)
             if going:
                 self._offer(validated=validated)
@@ -194,13 +197,14 @@ class _Steps:
         self.view = view
         self.labels = torch.from_numpy(view.labels)
         self.batches = Batches(setup.sampler, setup.batches)
+        self.embedder = setup.ranks.embedder(setup.model)
         self.optimizers = optimizers_of(setup.model, setup.loss, setup.training)
         self.generator = torch.Generator().manual_seed(setup.seed)
         self.needs = info_of(type(setup.loss)).needs
         self.clock = Clock(setup.device)
         self.loader = Loader(
             view,
-            self.batches,
+            setup.ranks.batches(self.batches),
             setup.train_transform,
             self.generator,
             views=2 if "second_view" in self.needs else 1,
@@ -248,39 +252,43 @@ class _Steps:
         """Show the sampler all training items as the model sees them now, if it wants that in this epoch."""
         sampler = self.setup.sampler
         if isinstance(sampler, RefreshedSampler) and (epoch - 1) % getattr(sampler, "refresh_every", 1) == 0:
-            embeddings = outputs(self.setup.model, self.view, self.setup.eval_transform, self.setup.device)
-            sampler.refresh(embeddings.numpy(), self.view.labels)
+            setup = self.setup
+            shown = partial(outputs, setup.model, self.view, setup.eval_transform, setup.device)
+            sampler.refresh(setup.ranks.first(shown).numpy(), self.view.labels)
 
     def step(self, batch: Batch) -> float:
-        """One batch; its loss.
+        """One batch, of which this rank embeds its part; its loss.
 
         Raises:
             Diverged: If it is not finite.
         """
         assert self.setup.loss is not None
-        labels = self.labels[torch.from_numpy(batch.indices)].to(self.setup.device)
+        labels = self._gathered(self.labels[torch.from_numpy(batch.indices)])
         embeddings, *second = (self._embeddings(images) for images in batch.views)
         reference = {"ref_emb": second[0], "ref_labels": labels} if second else {}
         with self.clock("mining"):
             pairs = self.setup.miner(embeddings, labels, **reference) if self.setup.miner else None
-        clusters = labels if batch.groups is None else torch.from_numpy(batch.groups).to(self.setup.device)
+        clusters = labels if batch.groups is None else self._gathered(torch.from_numpy(batch.groups))
         grouped = {"groups": clusters} if "groups" in self.needs else {}
         with self.clock("loss"):
             loss = self.setup.loss(embeddings, labels, pairs, **reference, **grouped)
         for optimizer in self.optimizers:
             optimizer.zero_grad(set_to_none=True)
         loss.backward()
+        self.setup.ranks.align(self.setup.loss)
         for optimizer in self.optimizers:
             optimizer.step()
-        self.images += len(batch.indices)
+        self.images += len(labels)
         value = float(loss.detach())
         if not np.isfinite(value):
             raise Diverged(f"the loss became {value} after {self.images} images")
         return value
 
     def _embeddings(self, images: Tensor) -> Tensor:
-        embeddings: Tensor = self.setup.model(images.to(self.setup.device, non_blocking=True))
-        return embeddings
+        return self.embedder(images.to(self.setup.device, non_blocking=True))
+
+    def _gathered(self, part: Tensor) -> Tensor:
+        return self.setup.ranks.gather(part.to(self.setup.device))
 
 
 def _start_epoch(epoch: int, *parts: object) -> None:

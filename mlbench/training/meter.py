@@ -1,5 +1,6 @@
 """What a run costs: seconds of wall, CPU and GPU, and peak memory."""
 
+import os
 import time
 from collections.abc import Mapping
 
@@ -13,14 +14,20 @@ SECONDS = ("seconds", "cpu_seconds", "gpu_seconds")
 class Meter:
     """Measures from its creation on.
 
-    Seconds of GPU are those for which the run had a GPU to itself, used or not, as a cluster bills them.
+    Seconds of GPU are those for which the run had a GPU to itself, used or not, as a cluster bills them. Seconds of CPU
+    have those of the processes that it started and that have ended; memory is that of this process.
+
+    Args:
+        device: Where the run computes.
+        ranks: On how many devices.
     """
 
-    def __init__(self, device: str = "cpu") -> None:
+    def __init__(self, device: str = "cpu", ranks: int = 1) -> None:
         self._cuda = torch.device(device).type == "cuda"
         self._device = device
         self._before = dict.fromkeys(SECONDS, 0.0)
-        self._start, self._cpu = time.perf_counter(), time.process_time()
+        self._ranks = ranks
+        self._start, self._cpu = time.perf_counter(), _cpu_seconds()
         clear_peak()  # a process may run many jobs
         if self._cuda:
             torch.cuda.reset_peak_memory_stats(device)
@@ -34,7 +41,7 @@ class Meter:
     def spent(self) -> dict[str, float]:
         """Seconds so far, of all attempts."""
         seconds = time.perf_counter() - self._start
-        now = (seconds, time.process_time() - self._cpu, seconds if self._cuda else 0.0)
+        now = (seconds, _cpu_seconds() - self._cpu, seconds * self._ranks if self._cuda else 0.0)
         return {name: self._before[name] + value for name, value in zip(SECONDS, now, strict=True)}
 
     @property
@@ -54,3 +61,8 @@ class Meter:
         if self._cuda:
             memory["peak_device_memory"] = float(torch.cuda.max_memory_allocated(self._device))
         return self.spent | memory
+
+
+def _cpu_seconds() -> float:
+    times = os.times()
+    return time.process_time() + times.children_user + times.children_system

@@ -18,6 +18,7 @@ from mlbench.models.embedder import EmbeddingModel
 from mlbench.registry import Resolved, resolve
 from mlbench.spec import Training, Transforms
 from mlbench.training.loop import Setup
+from mlbench.training.ranks import ALONE, Ranks
 
 
 def setup_of(
@@ -26,6 +27,7 @@ def setup_of(
     device: str,
     trunk: Resolved | None = None,
     loaders: int = 0,
+    ranks: Ranks = ALONE,
 ) -> Setup:
     """Build model, loss, miner, batches and transforms of a training request.
 
@@ -39,6 +41,7 @@ def setup_of(
         trunk: The request's trunk as the benchmark file names it. The request says what its initial weights are, not
             where they lie; where they are random it says all.
         loaders: Threads that make batches ahead.
+        ranks: The processes of the training.
 
     Raises:
         ConfigError: If a component refuses its arguments, or the batch does not fit the classes.
@@ -59,13 +62,14 @@ def setup_of(
         miner=miner,
         sampler=sampler,
         batches=batches_of(sampler, train_view.labels, seed, train_view.superclasses),
-        train_transform=TrainTransform(transforms),
+        train_transform=TrainTransform(transforms, ranks.rank, ranks.world_size),
         eval_transform=EvalTransform(transforms),
         training=training,
         metrics=Retrieval(tuple(request["evaluation"]["recall_at"])),
         device=device,
         seed=seed,
         loaders=loaders,
+        ranks=ranks,
     )
 
 

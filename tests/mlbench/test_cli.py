@@ -92,7 +92,7 @@ def test_from_plan_to_published_leaderboard(mlbench, benchmark_file, tmp_path):
 
     code, out, _ = mlbench("run", file, "--store", store, "--json")
     assert code == 0
-    assert json.loads(out) == {"store": str(store), "done": 0, "cached": 16, "failed": {}}
+    assert json.loads(out) == {"store": str(store), "done": 0, "cached": 16, "failed": {}, "left": []}
 
     code, out, _ = mlbench("status", file, "--store", store, "--json")
     assert code == 0 and json.loads(out)["methods"] == [
@@ -119,7 +119,7 @@ def test_a_half_done_store_has_a_status(mlbench, benchmark_file, tmp_path):
     assert mlbench("run", file, "--store", store)[0] == 0
     for record in list(Store(store).records()):
         if record.role == "test":
-            Store(store).forget(record)
+            Store(store).forget(record, "to be half done")
     code, out, _ = mlbench("status", file, "--store", store)
     assert code == 0 and ["Untrained", "6", "4", "0", "2"] in [line.split() for line in out.splitlines()]
 
@@ -151,7 +151,7 @@ def test_failed_runs_give_exit_code_2_until_they_are_retried_with_success(mlbenc
     arguments = ("run", benchmark_file(method, "Untrained"), "--store", tmp_path / "store")
     code, out, err = mlbench(*arguments)
     assert code == 2 and "6 runs now, 0 from before, 6 failed." in out
-    assert "mlbench: failed: Refused/reproduction-0/fold-0: failed: loss: misbehaving/refuses refuses" in err
+    assert "mlbench: failed: Refused/reproduction-0/fold-0: error: loss: misbehaving/refuses refuses" in err
     code, out, _ = mlbench(*arguments, "--json")
     assert code == 2 and len(json.loads(out)["failed"]) == 6
     file.unlink()

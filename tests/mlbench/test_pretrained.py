@@ -179,9 +179,9 @@ def test_runs_start_from_a_file_wherever_it_lies_and_tests_need_it_no_more(weigh
 
     assert mlbench.run(benchmark(weights.rename(tmp_path / "elsewhere.pth")), store=first.store).summary.done == []
     record = next(record for record in Store(first.store).records() if record.role == "test")
-    Store(first.store).forget(record)
+    Store(first.store).forget(record, "to be done again")
     worker = Worker(Context(str(first.store), benchmark("nowhere.pth")["dataset"], "cpu"))
-    assert worker.run(record.request, lambda told: None).results == record.results
+    assert worker.run(record.request).results == record.results
 
 
 def test_weights_that_change_under_a_worker_are_noticed(weights, tiny, tmp_path):
@@ -192,4 +192,4 @@ def test_weights_that_change_under_a_worker_are_noticed(weights, tiny, tmp_path)
     torch.save({}, weights)
     worker = Worker(Context(str(tmp_path / "store"), tables["dataset"], "cpu", trunk=table))
     with pytest.raises(DataError, match=r"model.trunk: the weights of mlbench/timm changed since the plan was made"):
-        worker.run(request, lambda told: None)
+        worker.run(request)

@@ -418,7 +418,7 @@ def test_nothing_that_trains_or_selects_ever_sees_a_test_class(worker):
     for job in protocol.plan().jobs:
         asked.clear()
         worker._view.cache_clear()  # what an earlier job has asked for would be handed out unseen
-        record = worker.run(protocol.request(job, outcomes), lambda told: None)
+        record = worker.run(protocol.request(job, outcomes))
         assert record.outcome == "completed", record.error
         outcomes[job.key] = Outcome(record.run, record.score)
         seen[job.role] += asked
@@ -439,7 +439,7 @@ def test_a_worker_refuses_data_that_is_not_what_was_planned_for(worker):
         ({"split": {**request["split"], "hash": "0" * 64}}, "no longer those of the plan"),
     ):
         with pytest.raises(DataError, match=said):
-            worker.run(request | change, lambda told: None)
+            worker.run(request | change)
     assert not asked
 
 

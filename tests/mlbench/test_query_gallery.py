@@ -118,7 +118,7 @@ def test_a_job_that_selects_is_shown_no_item_of_the_test(swapped, tmp_path, monk
     worker = Worker(Context(str(tmp_path / "store"), {"id": "swapped"}, "cpu"))
     for job in study.plan.jobs:
         if job.role != "test":
-            record = worker.run(study.request(job, {}), lambda told: None)
+            record = worker.run(study.request(job, {}))
             assert record.outcome == "completed", record.error
     queries, gallery = study.recipe.splits.test_parts()
     tested = {str(item) for item in (*queries.items, *gallery.items)}

@@ -143,7 +143,7 @@ def test_a_run_in_worker_processes_is_marked_and_an_edit_makes_new_runs(my_file,
     my_file.write_text(LOSS + "# edited\n")
     with pytest.raises(PluginError, match=r"my_losses:Loss: its source changed since the plan was made"):
         worker = Worker(Context(str(store), tables["dataset"], "cpu", plugins=[str(my_file)]))
-        worker.run(trained[0].request, lambda entry: None)
+        worker.run(trained[0].request)
     tables["runtime"]["workers"] = 0
     again = package.run(tables, store=store, plugins=[my_file])
     assert sorted(again.summary.done) == ["Mine/reproduction-0/fold-0", "Mine/reproduction-0/fold-1", "Mine/test-0"]

@@ -53,6 +53,8 @@ class Keeping(Keeper):
         if kept is None:
             return None
         position = Position(**kept["training"]["position"])
+        if self.until is not None and position.epoch > self.until + 1:
+            return None  # of a later part, and this one is done again
         self._note(f"goes on in epoch {position.epoch} after {position.step} batches")
         self._meter.add(kept["spent"])
         training: dict[str, Any] = kept["training"]

@@ -1,6 +1,7 @@
 """Hopeless trials stop early, and the search is a pure function of what was committed."""
 
 import sys
+from dataclasses import asdict
 
 import pytest
 from hypothesis import given, settings
@@ -16,6 +17,8 @@ from mlbench.search import survivors
 from mlbench.search.propose import seed_of
 from mlbench.spec import digest, load_benchmark
 from mlbench.store import Store
+from mlbench.store.checkpoints import Checkpoints
+from mlbench.training import Meter, Position
 from mlbench.training.loop import _Steps
 
 TRIALS, GENERATION, FOLDS, LAST = 7, 4, 2, 8
@@ -191,6 +194,16 @@ def test_a_search_in_parts_is_bit_for_bit_the_beginning_of_the_full_one(tiny, tm
     again = trials("lost", **STOPPED)
     assert len(steps) == 2 * (2 * 3 + 2 * ((1 + 2 + 3) + (1 + 2) + 1 + 1))
     assert {key: record.results for key, record in again.items()} == {key: r.results for key, r in parts.items()}
+
+
+@pytest.mark.parametrize(("until", "goes_on"), [(4, False), (5, True), (9, True)])
+def test_a_part_that_is_done_again_does_not_begin_where_a_later_one_ended(tmp_path, until, goes_on):
+    store = Store(tmp_path)
+    checkpoints = Checkpoints(store.parts("abc"), "abc", {}, store.quarantine)
+    checkpoints.write({"training": {"position": asdict(Position(epoch=6))}, "spent": {}})
+    keeping = Keeping(checkpoints, 60.0, Meter("cpu"), lambda: False, lambda **progress: None, lambda text: None)
+    keeping.until = until
+    assert (keeping.resume() is not None) == goes_on
 
 
 def points(record):

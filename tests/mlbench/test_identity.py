@@ -93,6 +93,8 @@ CHANGES = {
     "search.trials": 49,
     "search.sampler": "tpe",
     "search.generation": 2,
+    "search.stopping.epochs": [2, 4],
+    "search.stopping.factor": 3,
     "evaluation.recall_at": [1],
     "evaluation.metrics": ["retrieval"],
     "methods.loss": {"id": "contrastive", "neg_margin": 0.6},
@@ -113,10 +115,6 @@ NO_CHANGES = {
     "runtime.workers": 7,
     "runtime.device": "cuda:1",
     "runtime.loaders": 3,
-    "runtime.retries": 3,
-    "runtime.timeout": 60.0,
-    "runtime.checkpoint_every": 5.0,
-    "runtime.fail_fast": True,
     "damaged": "skip",
     "methods.name": "other",
     "methods.summary": "other",
@@ -129,6 +127,8 @@ OF_THE_STUDY = {
     "search.trials",
     "search.sampler",
     "search.generation",
+    "search.stopping.epochs",
+    "search.stopping.factor",
     "evaluation.metrics",
 }
 
@@ -167,6 +167,9 @@ def changed(path, value):
         place = place["methods"][0] if parent == "methods" else place.setdefault(parent, {})
     if path == "methods.sampler":  # it composes the batches instead
         del place["samples_per_class"]
+    if path.startswith("search.stopping."):  # of no use without epochs and trials to compare
+        source["search"]["generation"] = 4
+        place["epochs"] = [2]
     place[last] = value
     return load_benchmark(source)
 

@@ -74,7 +74,8 @@ def command(
         print(json.dumps({"store": str(result.store), **counts}, indent=1))
     else:
         print_leaderboard(result.store)
-        print(f"{len(summary.done)} runs now, {len(summary.cached)} from before, {len(summary.failed)} failed.")
+        spared = f", {len(summary.spared)} not needed (stopped early)" if summary.spared else ""
+        print(f"{len(summary.done)} runs now, {len(summary.cached)} from before, {len(summary.failed)} failed{spared}.")
         print(f"Leaderboard and records: {result.store}/leaderboard.md")
     if summary.failed:
         raise typer.Exit(2)

@@ -54,6 +54,15 @@ def command(
     print(f"store: {study.store.path}")
 
 
+def _spared(study: "Study", records: list["Record"], method: str) -> int:
+    """Jobs of complete generations that had nothing left to do, since their trials were stopped early."""
+    started = {(r.number, r.fold) for r in records if r.method == method and r.role == "reproduction"}
+    if not started:
+        return 0
+    done = sum(record.method == method and record.rung is not None for record in records)
+    return sum(job.method == method and job.rung is not None for job in study.plan.jobs) - done
+
+
 def _methods(study: "Study", records: list["Record"]) -> list[dict[str, Any]]:
     """Jobs of every method: all, done, failed and why, left."""
     found = {method.name: Counter[str]() for method in study.benchmark.methods}
@@ -66,7 +75,7 @@ def _methods(study: "Study", records: list["Record"]) -> list[dict[str, Any]]:
         reasons = dict(found[method.name])
         done = reasons.pop("completed", 0)
         failed = sum(reasons.values())
-        left = total - done - failed
+        left = total - done - failed - _spared(study, records, method.name)
         rows.append(
             {"method": method.name, "jobs": total, "done": done, "failed": failed, "left": left, "reasons": reasons}
         )

@@ -38,18 +38,20 @@ class Summary:
         done: Keys of the jobs that were done now.
         cached: Keys of those that were done before.
         failed: Those that have no result, and why.
+        spared: Keys of those that had nothing left to do, since their trial was stopped early.
         left: Keys of those that nobody got to, since the run was stopped.
     """
 
     done: list[str] = field(default_factory=list)
     cached: list[str] = field(default_factory=list)
     failed: dict[str, str] = field(default_factory=dict)
+    spared: list[str] = field(default_factory=list)
     left: list[str] = field(default_factory=list)
 
     @property
     def total(self) -> int:
         """All jobs accounted for."""
-        return len(self.done) + len(self.cached) + len(self.failed)
+        return len(self.done) + len(self.cached) + len(self.failed) + len(self.spared)
 
 
 def run_plan(study: Study, watch: Watch, *, retry_failed: bool = False) -> Summary:
@@ -111,6 +113,7 @@ class _Coordinator:
         self.summary.left = [job.key for job in self.study.plan.jobs if job.key not in self.outcomes]
         if not self.summary.left:
             self._set_superseded_aside()
+            self.study.store.forget_parts()
         self.watch.end(self.summary)
         return self.summary
 
@@ -142,6 +145,11 @@ class _Coordinator:
             request = self.study.request(job, self.outcomes)
             if request is None:
                 self._failed(job, "impossible: nothing before it succeeded")
+            elif isinstance(request, Outcome):
+                self.outcomes[job.key] = request
+                self.summary.spared.append(job.key)
+                self.watch.spared()
+                self.frontier.close(job.key)
             elif not self._known(work := _Work(job, request, digest(request))):
                 yield work
 
@@ -240,7 +248,7 @@ class _Coordinator:
                 self.study.store.forget(record, "superseded: the search went another way when failures were done again")
 
     def _finished(self, job: Job, record: Record, kept: list[str]) -> None:
-        self.outcomes[job.key] = Outcome(record.run, record.score)
+        self.outcomes[job.key] = Outcome(record.run, record.score, record.epochs)
         cached = kept is self.summary.cached
         if record.outcome == "completed":
             kept.append(job.key)

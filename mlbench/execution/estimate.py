@@ -59,14 +59,16 @@ def estimates(study: Study) -> Iterator[Estimate]:
 def _estimate(study: Study, worker: Worker, jobs: list[Job]) -> Estimate:
     first = next(job for job in jobs if job.role != "test" and not job.after)
     request = study.request(first, {})
-    assert request is not None
+    assert isinstance(request, dict)
     splits = worker.splits(request)
     _, select = splits.fold_parts(0)
     timed = _time(worker, request, _sample(worker, select))
     validated, tested = _size(worker, select), sum(_size(worker, part) for part in splits.test_parts() if part)
-    training = Training.model_validate(request.get("training", {}))
-    trainings = sum(job.role != "test" for job in jobs)
-    tests = (len(jobs) - trainings) * len(splits.folds) * tested * timed.image
+    # Trials that may be stopped early are not: they are trained in parts, of which the first is timed.
+    last = study.benchmark.training.max_epochs
+    training = Training.model_validate(request.get("training", {}) | {"max_epochs": last})
+    trainings = sum(job.role != "test" and not job.rung for job in jobs)
+    tests = sum(job.role == "test" for job in jobs) * len(splits.folds) * tested * timed.image
     least, most = (
         trainings * (epochs * timed.epoch(training) + validations * validated * timed.image) + tests
         for epochs, validations in (_bounds(training) if timed.trained else [(0, 1), (0, 1)])

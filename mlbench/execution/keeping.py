@@ -24,7 +24,12 @@ class Keeping(Keeper):
         stop: Whether the training is asked to stop.
         progress: Told how far it is, after every step.
         note: Told what a user may want to know.
+
+    Attributes:
+        until: The state after this epoch is kept in any case, for the next part of the training.
     """
+
+    until: int | None = None
 
     def __init__(
         self,
@@ -48,6 +53,8 @@ class Keeping(Keeper):
         if kept is None:
             return None
         position = Position(**kept["training"]["position"])
+        if self.until is not None and position.epoch > self.until + 1:
+            return None  # of a later part, and this one is done again
         self._note(f"goes on in epoch {position.epoch} after {position.step} batches")
         self._meter.add(kept["spent"])
         training: dict[str, Any] = kept["training"]
@@ -57,7 +64,8 @@ class Keeping(Keeper):
         """See `Keeper`."""
         self._progress(epoch=position.epoch, step=position.step)
         stopping = self._stop()
-        if capture is not None and self._possible and (stopping or self._due(validated)):
+        ended = self.until is not None and position.epoch > self.until
+        if capture is not None and self._possible and (stopping or ended or self._due(validated)):
             self._write(capture)
         if stopping:
             self._note(f"stopped in epoch {position.epoch} after {position.step} batches")

@@ -35,10 +35,10 @@ class Study:
         """The benchmark."""
         return self.recipe.benchmark
 
-    def request(self, job: Job, outcomes: Mapping[str, Outcome]) -> dict[str, Any] | None:
+    def request(self, job: Job, outcomes: Mapping[str, Outcome]) -> dict[str, Any] | Outcome | None:
         """See `Protocol.request`; a protocol of un-packaged code is named with its source's hash."""
         request = self.protocol.request(job, outcomes)
-        if request is None or "source" not in self.protocol_identity:
+        if not isinstance(request, dict) or "source" not in self.protocol_identity:
             return request
         return request | {"protocol": {**request.get("protocol", {}), **self.protocol_identity}}
 

@@ -50,6 +50,10 @@ class Watch:
         self.cost += seconds
         self.running.discard(job)
 
+    def spared(self) -> None:
+        """A job had nothing left to do."""
+        self.closed += 1
+
     def failed(self, job: str, reason: str) -> None:
         """A job has no result."""
         self.closed += 1

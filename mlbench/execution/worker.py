@@ -174,16 +174,19 @@ class Worker:
             environment=environment() | {f"kernel {name}": backend for name, backend in sorted(backends.items())},
         )
         self.store.commit(record, files)
-        self._checkpoints(record.run).clear()
+        if not _is_part(request):
+            self._checkpoints(request).clear()
         return record
 
     def _train(
         self, request: Mapping[str, Any], files: dict[str, bytes], meter: Meter, hearing: Hearing
     ) -> tuple[dict[str, Any], dict[str, float]]:
-        checkpoints = self._checkpoints(digest(request))
+        checkpoints = self._checkpoints(request)
         keeping = Keeping(
             checkpoints, self.context.checkpoint_every, meter, hearing.stopping, hearing.progress, hearing.note
         )
+        if _is_part(request):
+            keeping.until = request["training"]["max_epochs"]
         try:
             done = self._trained(request, hearing.tell, keeping)
         except CannotResume as reason:
@@ -203,10 +206,12 @@ class Worker:
         learn, select = self.views(request, self._parts(request))
         return train(self.setup(request, learn, ranks), learn, select, tell, keeping)
 
-    def _checkpoints(self, run: str) -> Checkpoints:
+    def _checkpoints(self, request: Mapping[str, Any]) -> Checkpoints:
+        run = digest(_whole(request))
+        folder = self.store.parts(run) if _is_part(request) else self.store.checkpoints(run)
         versions = {name: version for name, version in environment().items() if name not in ("machine", "cpu_count")}
         versions["device"] = self.context.device.partition(":")[0]
-        return Checkpoints(self.store.checkpoints(run), run, versions, self.store.quarantine)
+        return Checkpoints(folder, run, versions, self.store.quarantine)
 
     def _test(self, request: Mapping[str, Any]) -> dict[str, Any]:
         views = self.views(request, self._parts(request))
@@ -284,6 +289,20 @@ class Worker:
                 raise PluginError(
                     f"{identifier}: its source changed since the plan was made; give the command again to plan for it"
                 )
+
+
+def _is_part(request: Mapping[str, Any]) -> bool:
+    """Whether the training may be continued by another job: one that differs in its last epoch and the rung alone."""
+    return "rung" in request["job"]
+
+
+def _whole(request: Mapping[str, Any]) -> dict[str, Any]:
+    """What all parts of a training have in common: each goes on where the checkpoint of the one before is."""
+    if not _is_part(request):
+        return dict(request)
+    training, job = dict(request["training"]), dict(request["job"])
+    del training["max_epochs"], job["rung"]
+    return {**request, "training": training, "job": job}
 
 
 def _speed(done: Trained) -> dict[str, float]:

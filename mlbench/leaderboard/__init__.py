@@ -5,6 +5,7 @@ from pathlib import Path
 from types import ModuleType
 from typing import TYPE_CHECKING
 
+from mlbench.leaderboard.anytime import search_frame as search_frame
 from mlbench.leaderboard.rows import METRICS as METRICS
 from mlbench.leaderboard.rows import Row as Row
 from mlbench.leaderboard.rows import rows_of as rows_of

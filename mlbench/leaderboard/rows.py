@@ -71,7 +71,7 @@ def rows_of(store: Store) -> list[Row]:
     """
     header = store.header
     by_method: dict[str, list[Record]] = {name: [] for name in header["methods"]}
-    for record in store.records():
+    for record in whole_trainings(store.records()):
         by_method.setdefault(record.method, []).append(record)
     return [_row(name, records, header["methods"].get(name, {})) for name, records in sorted(by_method.items())]
 
@@ -81,7 +81,7 @@ def _row(name: str, records: list[Record], method: dict[str, Any]) -> Row:
     failures: Counter[str] = Counter(record.outcome for record in records if record.outcome != "completed")
     row = Row(name, runs=len(records), failures=dict(failures))
     trials = [record for record in records if record.role == "trial"]
-    scores = _scores(trials)
+    scores = scores_of(trials)
     row.trials = len(scores)
     row.best_trial = max(scores.values(), default=None)
     searched = sorted(method.get("search", {}))
@@ -89,7 +89,7 @@ def _row(name: str, records: list[Record], method: dict[str, Any]) -> Row:
     row.hyperparameters = _values(min(best, key=lambda record: record.number), searched) if best else {}
     # Where runs were done again, another trial may have become the best: only its reproductions count.
     reproductions = [r for r in records if r.role == "reproduction" and _values(r, searched) == row.hyperparameters]
-    row.validation = list(_scores(reproductions).values())
+    row.validation = list(scores_of(reproductions).values())
     models = {record.run for record in reproductions}
     tests = [record for record in done if record.role == "test" and models.issuperset(record.request["models"])]
     row.separated = [_mean_of(record.results["separated"]) for record in tests]
@@ -102,7 +102,18 @@ def _row(name: str, records: list[Record], method: dict[str, Any]) -> Row:
     return row
 
 
-def _scores(records: Iterable[Record]) -> dict[int, float]:
+def whole_trainings(records: Iterable[Record]) -> list[Record]:
+    """Of a training that was done in parts the last one alone: its results and its cost are those of all."""
+    last: dict[Any, Record] = {}
+    for record in records:
+        part = record.rung is not None
+        key = (record.method, record.number, record.fold) if part else record.run
+        if key not in last or (record.rung or 0) > (last[key].rung or 0):
+            last[key] = record
+    return list(last.values())
+
+
+def scores_of(records: Iterable[Record]) -> dict[int, float]:
     """Mean over the folds of the best validation MAP@R, by number; a failed training counts 0.
 
     Added up fold by fold, as the protocol does: of two trials that are equal but for rounding, it must be the same that

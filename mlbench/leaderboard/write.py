@@ -7,9 +7,10 @@ from pathlib import Path
 from typing import Any
 
 import pandas as pd
-from tabulate import tabulate
 
 from mlbench.api.errors import StoreError
+from mlbench.leaderboard.anytime import search_frame, search_markdown
+from mlbench.leaderboard.markdown import table
 from mlbench.leaderboard.rows import MARK, UNPACKAGED, rows_of
 from mlbench.leaderboard.tables import FORMS, ORIGINS, cost_frame, leaderboard_frame, metric_names
 from mlbench.store import Store, in_words
@@ -17,7 +18,7 @@ from mlbench.store.atomic import write_text
 
 
 def write_leaderboard(store: Store, folder: str | Path) -> list[Path]:
-    """Write ``leaderboard.{md,csv,json}`` and ``cost.{md,csv}`` into ``folder``.
+    """Write ``leaderboard.{md,csv,json}`` and ``cost.{md,csv}``; of searches ``search.{md,csv}``, ``search-cost.csv``.
 
     The same records give the same bytes. Timings differ between two equal runs, so they have files of their own.
 
@@ -28,14 +29,21 @@ def write_leaderboard(store: Store, folder: str | Path) -> list[Path]:
         StoreError: If the store cannot be read or the folder cannot be written.
     """
     frame, cost = leaderboard_frame(store), cost_frame(store)
-    table = frame.drop(columns=[name for name in ORIGINS if not any(frame[name])])
+    shown = frame.drop(columns=[name for name in ORIGINS if not any(frame[name])])
     texts = {
         "leaderboard.md": leaderboard_markdown(store, frame),
-        "leaderboard.csv": _csv(table.drop(columns=[name for name in table if name.endswith(".values")])),
-        "leaderboard.json": _json(store, table),
+        "leaderboard.csv": _csv(shown.drop(columns=[name for name in shown if name.endswith(".values")])),
+        "leaderboard.json": _json(store, shown),
         "cost.md": cost_markdown(store, cost),
         "cost.csv": _csv(cost),
     }
+    search = search_frame(store)
+    if not search.empty:
+        texts |= {
+            "search.md": search_markdown(store, search),
+            "search.csv": _csv(search.drop(columns="seconds")),
+            "search-cost.csv": _csv(search[["method", "trial", "best", "seconds"]]),
+        }
     target = _made(Path(folder))
     for name, text in texts.items():
         write_text(target / name, text)
@@ -67,8 +75,8 @@ def leaderboard_markdown(store: Store, frame: pd.DataFrame) -> str:
     failures = {row.method: in_words(row.failures) for row in rows_of(store)}
     parts = [f"# {store.header['name']}", _about(store)]
     for form in FORMS:
-        parts += [f"## {_TITLES[form]}", _table(_form(frame, form, metric_names(store)))]
-    parts += ["## Search", _NOTE, _table(_search(frame, failures)), *_origins(frame)]
+        parts += [f"## {_TITLES[form]}", table(_form(frame, form, metric_names(store)))]
+    parts += ["## Search", _NOTE, table(_search(frame, failures)), *_origins(frame)]
     return "\n\n".join(parts) + "\n"
 
 
@@ -85,7 +93,7 @@ def cost_markdown(store: Store, cost: pd.DataFrame) -> str:
         for line in cost.itertuples()
     ]
     note = "Hours of one worker over all runs of a method (trials, reproductions, tests); memory of the hungriest run."
-    return f"# {store.header['name']}: cost\n\n{note}\n\n{_table(rows)}\n"
+    return f"# {store.header['name']}: cost\n\n{note}\n\n{table(rows)}\n"
 
 
 _TITLES = {
@@ -111,7 +119,7 @@ def _about(store: Store) -> str:
         f"{training['iterations_per_epoch']} batches, patience {training['patience']} epochs, "
         f"{optimizer['name']} lr {optimizer['lr']:g}, weight decay {optimizer['weight_decay']:g}",
         "Search": f"{search['trials']} trials of {recipe['folds']} trainings a method, sampler {search['sampler']}, "
-        f"objective: validation MAP@R",
+        f"objective: validation MAP@R{_stopping(search)}",
         "Intervals": "95% Student t over the reproductions",
         "Recipe": f"`{header['digest'][:16]}`",
     }
@@ -122,6 +130,13 @@ def _skipped(dataset: dict[str, Any]) -> str:
     skipped = dataset.get("skipped", [])
     shown = ", ".join(skipped[:3]) + (", …" if len(skipped) > 3 else "")
     return f"; {len(skipped)} damaged images skipped ({shown})" if skipped else ""
+
+
+def _stopping(search: dict[str, Any]) -> str:
+    if "stopping" not in search:
+        return ""
+    epochs = ", ".join(map(str, search["stopping"]["epochs"]))
+    return f"; one trial in {search['stopping']['factor']} goes on after epochs {epochs}"
 
 
 def _arguments(arguments: dict[str, Any]) -> str:
@@ -186,11 +201,6 @@ def _short(value: Any) -> str:
 
 def _number(value: float | None) -> str:
     return "—" if value is None or math.isnan(value) else f"{100 * value:.2f}"
-
-
-def _table(rows: list[dict[str, Any]]) -> str:
-    text: str = tabulate(rows, headers="keys", tablefmt="github", disable_numparse=True, stralign="left")
-    return text
 
 
 def _finite(value: Any) -> Any:

@@ -19,6 +19,7 @@ class Job:
         number: Number of the trial or the reproduction.
         fold: The fold, or None for a test of all fold models.
         after: Keys of the jobs whose records it needs.
+        rung: Of a trial that is trained in parts, since it may be stopped early: which part, from 0.
     """
 
     method: str
@@ -26,20 +27,22 @@ class Job:
     number: int
     fold: int | None
     after: tuple[str, ...]
+    rung: int | None = None
 
     @property
     def key(self) -> str:
         """Its name within the plan: ``Triplet/trial-3/fold-0``."""
-        return job_key(self.method, self.role, self.number, self.fold)
+        return job_key(self.method, self.role, self.number, self.fold, self.rung)
 
 
-def job_key(method: str, role: str, number: int, fold: int | None) -> str:
+def job_key(method: str, role: str, number: int, fold: int | None, rung: int | None = None) -> str:
     """The key of a job.
 
     >>> job_key("Triplet", "trial", 3, 0)
     'Triplet/trial-3/fold-0'
     """
-    return f"{method}/{role}-{number}" + ("" if fold is None else f"/fold-{fold}")
+    parts = {"fold": fold, "rung": rung}
+    return f"{method}/{role}-{number}" + "".join(f"/{name}-{n}" for name, n in parts.items() if n is not None)
 
 
 @dataclass(frozen=True)
@@ -54,10 +57,17 @@ class Plan:
 
 @dataclass(frozen=True)
 class Outcome:
-    """What later jobs may know of a finished one: the run's id and its validation score, None if it failed."""
+    """What later jobs may know of a finished one.
+
+    Attributes:
+        run: The run's id.
+        score: Its validation score, None if it failed.
+        epochs: At which epoch its last validation was.
+    """
 
     run: str
     score: float | None
+    epochs: int = 0
 
 
 class Protocol(TypingProtocol):
@@ -70,8 +80,10 @@ class Protocol(TypingProtocol):
         """All jobs; known before anything runs."""
         ...
 
-    def request(self, job: Job, outcomes: Mapping[str, Outcome]) -> dict[str, Any] | None:
+    def request(self, job: Job, outcomes: Mapping[str, Outcome]) -> dict[str, Any] | Outcome | None:
         """Everything that can change the job's result, as plain data; None if a failure before it makes it impossible.
+
+        Where a job before it has done all that there is to do, that one's outcome is its own.
 
         Args:
             job: A job of the plan.

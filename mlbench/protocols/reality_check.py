@@ -16,7 +16,7 @@ from mlbench.data.batches import batches_of
 from mlbench.data.samplers import MPerClass
 from mlbench.protocols.job import Job, Outcome, Plan, Role, job_key
 from mlbench.protocols.recipe import Recipe, check_method, resolve_method, space_of, with_parameters
-from mlbench.search import Trial, propose
+from mlbench.search import Trial, propose, survivors
 from mlbench.search.propose import seed_of
 from mlbench.spec import Method, Training, digest, identity_of
 
@@ -86,26 +86,45 @@ class RealityCheck:
         benchmark = self.recipe.benchmark
         jobs: list[Job] = []
         trials = benchmark.search.trials if method.search else 0
-        for number in range(trials):
-            first = number - number % benchmark.search.generation
-            jobs += self._trainings(method.name, "trial", number, tuple(j.key for j in jobs if j.number < first))
+        for first in range(0, trials, benchmark.search.generation):
+            for rung in range(len(self._stops) + 1) if self._stops else (None,):
+                after = tuple(job.key for job in jobs)
+                for number in self._generation(first):
+                    jobs += self._trainings(method.name, "trial", number, after, rung)
         searched = tuple(job.key for job in jobs)
         for number in range(benchmark.reproductions):
             trainings = self._trainings(method.name, "reproduction", number, searched)
             jobs += [*trainings, Job(method.name, "test", number, None, tuple(job.key for job in trainings))]
         return jobs
 
-    def _trainings(self, method: str, role: Role, number: int, after: tuple[str, ...]) -> list[Job]:
-        return [Job(method, role, number, fold, after) for fold in range(self.recipe.benchmark.folds)]
+    def _trainings(
+        self, method: str, role: Role, number: int, after: tuple[str, ...], rung: int | None = None
+    ) -> list[Job]:
+        return [Job(method, role, number, fold, after, rung) for fold in range(self.recipe.benchmark.folds)]
 
-    def request(self, job: Job, outcomes: Mapping[str, Outcome]) -> dict[str, Any] | None:
+    @property
+    def _stops(self) -> tuple[int, ...]:
+        """The epochs up to which the parts of a trial are trained, but for the last part."""
+        stopping = self.recipe.benchmark.search.stopping
+        return stopping.epochs if stopping else ()
+
+    def _generation(self, number: int) -> range:
+        """The trials of a trial's generation."""
+        search = self.recipe.benchmark.search
+        first = number - number % search.generation
+        return range(first, min(first + search.generation, search.trials))
+
+    def request(self, job: Job, outcomes: Mapping[str, Outcome]) -> dict[str, Any] | Outcome | None:
         """See `Protocol.request`."""
+        if job.rung and (done := self._stopped(job, job.rung, outcomes)):
+            return done
         common = {
             "protocol": {"id": "mlbench/reality-check", "version": self.version},
             "task": "test" if job.role == "test" else "train",
             "dataset": self.recipe.dataset.identity(),
             "split": {"hash": self.recipe.splits.hash, "folds": self.recipe.benchmark.folds} | self._split,
-            "job": {"method": job.method, "role": job.role, "number": job.number, "fold": job.fold},
+            "job": {"method": job.method, "role": job.role, "number": job.number, "fold": job.fold}
+            | ({} if job.rung is None else {"rung": job.rung}),
             "transforms": self._transforms,
             "model": self._model,
             "evaluation": self._evaluation(job),
@@ -130,8 +149,11 @@ class RealityCheck:
         if values is None:
             return None
         benchmark = self.recipe.benchmark
+        shared = self._shared(job.method, tuple(values.items()))
+        if job.rung is not None and job.rung < len(self._stops):
+            shared = shared | {"training": shared["training"] | {"max_epochs": self._stops[job.rung]}}
         return {
-            **self._shared(job.method, tuple(values.items())),
+            **shared,
             # The same for every method: reproduction 3 of one method and of another start from the same weights.
             "seed": seed_of(str(benchmark.seed), int(job.role == "reproduction"), job.number, job.fold or 0),
         }
@@ -146,6 +168,18 @@ class RealityCheck:
         table["loss_optimizer"] |= method.loss_optimizer.model_dump(exclude_none=True)
         batches = {"sampler": sampler} if sampler else {"samples_per_class": method.samples_per_class}
         return {"training": table, **identities, **batches}
+
+    def _stopped(self, job: Job, rung: int, outcomes: Mapping[str, Outcome]) -> Outcome | None:
+        """What the part before left, if the training ended there or its trial is not among the survivors."""
+        before = outcomes[job_key(job.method, "trial", job.number, job.fold, rung - 1)]
+        if before.score is None or before.epochs < self._stops[rung - 1]:
+            return before
+        stopping, going = self.recipe.benchmark.search.stopping, list(self._generation(job.number))
+        assert stopping is not None
+        for earlier in range(rung):
+            scores = {number: self._objective(job.method, number, outcomes, earlier) for number in going}
+            going = survivors(scores, stopping.factor)
+        return None if job.number in going else before
 
     def _trial_values(self, name: str, number: int, outcomes: Mapping[str, Outcome]) -> dict[str, Value]:
         first = number - number % self.recipe.benchmark.search.generation
@@ -164,13 +198,17 @@ class RealityCheck:
             self._proposed[key] = propose(space_of(method), search.sampler, study, number, search.generation, history)
         return self._proposed[key]
 
-    def _objective(self, name: str, number: int, outcomes: Mapping[str, Outcome]) -> float:
-        """Mean over the folds of the best validation MAP@R; a training that failed scores 0, as in the original."""
-        scores = [outcomes[key].score or 0.0 for key in self._keys(name, number)]
+    def _objective(self, name: str, number: int, outcomes: Mapping[str, Outcome], rung: int | None = None) -> float:
+        """Mean over the folds of the best validation MAP@R; a training that failed scores 0, as in the original.
+
+        After all parts of the trial, or after one of them.
+        """
+        rung = len(self._stops) if rung is None and self._stops else rung
+        scores = [outcomes[key].score or 0.0 for key in self._keys(name, number, rung)]
         return sum(scores) / len(scores)
 
-    def _trial_keys(self, name: str, number: int) -> tuple[str, ...]:
-        return tuple(job_key(name, "trial", number, fold) for fold in range(self.recipe.benchmark.folds))
+    def _trial_keys(self, name: str, number: int, rung: int | None) -> tuple[str, ...]:
+        return tuple(job_key(name, "trial", number, fold, rung) for fold in range(self.recipe.benchmark.folds))
 
     def best_values(self, name: str, outcomes: Mapping[str, Outcome]) -> dict[str, Value] | None:
         """The parameters of the best trial ({} where nothing is searched), None if no trial succeeded."""

@@ -26,6 +26,24 @@ class Model(Table):
     frozen_trunk: bool = added(False)
 
 
+class Stopping(Table):
+    """Early stopping of hopeless trials by successive halving.
+
+    All trials of a generation train up to the first of ``epochs``; the best ``1 / factor`` of them go on up to the
+    next one, and so on. ``factor = 2`` stops those below the median.
+    """
+
+    epochs: Annotated[tuple[int, ...], Field(strict=False, min_length=1)] = result()
+    factor: int = result(2, ge=2)
+
+    @field_validator("epochs")
+    @classmethod
+    def _epochs_grow(cls, value: tuple[int, ...]) -> tuple[int, ...]:
+        if sorted(set(value)) != list(value):
+            raise ValueError(f"must grow, got {list(value)}")
+        return value
+
+
 class Search(Table):
     """Hyperparameter search: the same number of trials for every method that has something to search.
 
@@ -36,6 +54,7 @@ class Search(Table):
     trials: int = result(50, ge=1)
     sampler: Literal["sobol", "tpe", "gp"] = result("gp")
     generation: int = result(1, ge=1)
+    stopping: Stopping | None = added(None)
 
 
 class Evaluation(Table):
@@ -86,6 +105,23 @@ class Benchmark(Table):
     def _ranks_have_gpus_of_their_own(self) -> "Benchmark":
         if self.training.ranks > 1 and (len(self.runtime.devices) > 1 or self.runtime.slots > 1):
             raise ValueError("runtime.device: a run of several ranks takes the GPUs from one device on; name that one")
+        return self
+
+    @model_validator(mode="after")
+    def _stopping_at_validations(self) -> "Benchmark":
+        every, last = self.training.evaluate_every, self.training.max_epochs
+        stopping, width = self.search.stopping, min(self.search.generation, self.search.trials)
+        if stopping and stopping.factor > width:
+            raise ValueError(
+                f"search.stopping.factor: {stopping.factor} of a generation's trials are compared, and it has {width}; "
+                "raise search.generation"
+            )
+        for epoch in stopping.epochs if stopping else ():
+            if epoch % every or not 0 < epoch < last:
+                raise ValueError(
+                    f"search.stopping.epochs: nothing can be decided at epoch {epoch}; allowed are multiples of "
+                    f"training.evaluate_every ({every}) below training.max_epochs ({last})"
+                )
         return self
 
     @model_validator(mode="after")

@@ -88,6 +88,18 @@ class Record(BaseModel):
         return float(self.results["best"]["map_at_r"]) if "best" in self.results else 1.0
 
     @property
+    def epochs(self) -> int:
+        """At which epoch the last validation of a training was; 0 of a test, and unless the run completed."""
+        curve = self.results.get("curve")
+        return int(curve[-1]["epoch"]) if curve else 0
+
+    @property
+    def rung(self) -> int | None:
+        """Which part of a trial that may be stopped early."""
+        rung: int | None = self.request["job"].get("rung")
+        return rung
+
+    @property
     def why(self) -> str:
         """Why there is no result, in a word: ``diverged``, ``memory``, ...; of old records ``failed``."""
         return self.reason or self.outcome

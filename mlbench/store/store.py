@@ -15,6 +15,7 @@ Nothing is ever deleted on error: what cannot be trusted is set aside.
 
 import hashlib
 import json
+import shutil
 import time
 from collections.abc import Collection, Iterator, Mapping
 from pathlib import Path
@@ -126,6 +127,14 @@ class Store:
     def checkpoints(self, run: str) -> Path:
         """Where a run's checkpoints are while it is not finished."""
         return self.path / "checkpoints" / run[:32]
+
+    def parts(self, training: str) -> Path:
+        """Where the state of a training is kept between its parts, while its trial may still be continued."""
+        return self.path / "parts" / training[:32]
+
+    def forget_parts(self) -> None:
+        """Drop these states. If a training is continued after all, it begins anew, to the same result."""
+        shutil.rmtree(self.path / "parts", ignore_errors=True)
 
     # -- records -------------------------------------------------------------------------------------------------
 

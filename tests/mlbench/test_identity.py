@@ -93,6 +93,8 @@ CHANGES = {
     "search.trials": 49,
     "search.sampler": "tpe",
     "search.generation": 2,
+    "search.stopping.epochs": [2, 4],
+    "search.stopping.factor": 3,
     "evaluation.recall_at": [1],
     "evaluation.metrics": ["retrieval"],
     "methods.loss": {"id": "contrastive", "neg_margin": 0.6},
@@ -111,10 +113,6 @@ NO_CHANGES = {
     "require": ["acme-losses>=1.2"],
     "paths": {"glyphs": "/data"},
     "runtime.workers": 7,
-    "runtime.retries": 0,
-    "runtime.timeout": 60.0,
-    "runtime.checkpoint_every": 5.0,
-    "runtime.fail_fast": True,
     "runtime.device": "cuda:1",
     "runtime.loaders": 3,
     "runtime.executor": "inprocess",
@@ -148,6 +146,8 @@ OF_THE_STUDY = {
     "search.trials",
     "search.sampler",
     "search.generation",
+    "search.stopping.epochs",
+    "search.stopping.factor",
     "evaluation.metrics",
 }
 
@@ -189,6 +189,9 @@ def changed(path, value):
             source["runtime"] |= needed
     if path == "methods.sampler":  # it composes the batches instead
         del place["samples_per_class"]
+    if path.startswith("search.stopping."):  # of no use without epochs and trials to compare
+        source["search"]["generation"] = 4
+        place["epochs"] = [2]
     place[last] = value
     return load_benchmark(source)
 

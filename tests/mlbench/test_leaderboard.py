@@ -11,7 +11,7 @@ import scipy.stats
 
 import mlbench
 from mlbench.api import StoreError
-from mlbench.leaderboard import publish, t_interval, write_leaderboard
+from mlbench.leaderboard import publish, rows_of, search_frame, t_interval, write_leaderboard
 from mlbench.spec import digest
 from mlbench.store import Record, Store
 
@@ -38,7 +38,8 @@ RECIPE = {
 SEARCH = {"loss.margin": {}, "loss.distance.p": {}, "loss_optimizer.lr": {}}
 METHODS = {"Alpha": {"search": SEARCH}, "Beta": {"search": {}}, "Gone": {"search": {}}, "Waiting": {"search": {}}}
 ABOUT = {"name": "by hand", "digest": "d1e5" * 16, "dataset": {"id": "mlbench/glyphs", "classes": 40, "items": 480}}
-FILES = ("leaderboard.md", "leaderboard.csv", "leaderboard.json", "cost.md", "cost.csv")
+SAME = ("leaderboard.md", "leaderboard.csv", "leaderboard.json", "search.md", "search.csv")
+FILES = (*SAME, "cost.md", "cost.csv", "search-cost.csv")
 
 
 def record(method, role, number, fold, results, outcome="completed", memory=100, **request):
@@ -137,6 +138,43 @@ def tables(text):
 
 def contents(folder, names=FILES):
     return {name: (Path(folder) / name).read_bytes() for name in names}
+
+
+# -- the search ------------------------------------------------------------------------------------------------------
+
+
+def test_the_best_so_far_against_trials_images_and_seconds(make):
+    frame = search_frame(make())
+    assert list(frame["method"]) == ["Alpha"] * 3 and list(frame["trial"]) == [0, 1, 2]
+    assert list(frame["map_at_r"]) == pytest.approx([0.15, 0.15, 0.22])
+    assert list(frame["best"]) == pytest.approx([0.15, 0.15, 0.22])
+    # 64 images a training; nothing is known of those of the one that failed.
+    assert list(frame["images"]) == [128, 192, 320] and list(frame["stopped"]) == [0, 0, 0]
+    assert list(frame["seconds"]) == [3600.0, 7200.0, 10800.0]
+
+
+def test_of_a_training_in_parts_the_last_part_alone_counts(tmp_path):
+    def part(number, fold, rung, score):
+        made = training("Alpha", "trial", number, fold, score)
+        request = made.request | {"job": made.request["job"] | {"rung": rung}}
+        results = made.results | {"images": 64 * (rung + 1)}
+        return made.model_copy(update={"run": digest(request), "request": request, "results": results})
+
+    store = Store(tmp_path / "store")
+    search = RECIPE["search"] | {"stopping": {"epochs": [1], "factor": 2}}
+    store.claim(RECIPE | {"search": search}, METHODS, ABOUT)
+    first, second = [(0, 0, 0.1), (0, 1, 0.3), (1, 0, 0.2), (1, 1, 0.2)], [(1, 0, 0.4), (1, 1, 0.6)]
+    for number, fold, score in first:
+        store.commit(part(number, fold, 0, score))
+    for number, fold, score in second:
+        store.commit(part(number, fold, 1, score))
+    frame = search_frame(store)
+    assert list(frame["map_at_r"]) == pytest.approx([0.2, 0.5]) and list(frame["stopped"]) == [2, 0]
+    assert list(frame["images"]) == [2 * 64, 2 * 64 + 2 * 128]
+    (alpha,) = [row for row in rows_of(store) if row.method == "Alpha"]
+    assert (alpha.trials, alpha.best_trial, alpha.images) == (2, pytest.approx(0.5), 384)
+    write_leaderboard(store, store.path)
+    assert "one trial in 2 goes on after epochs 1" in (store.path / "leaderboard.md").read_text()
 
 
 # -- intervals -------------------------------------------------------------------------------------------------------
@@ -328,9 +366,10 @@ def test_timings_are_no_part_of_the_results(make):
     stores = [make(), make(slow, "slow")]
     for store in stores:
         write_leaderboard(store, store.path)
-    results = [contents(store.path, FILES[:3]) for store in stores]
+    results = [contents(store.path, SAME) for store in stores]
     assert results[0] == results[1]
-    assert contents(stores[0].path, FILES[3:]) != contents(stores[1].path, FILES[3:])
+    timed = FILES[len(SAME) :]
+    assert contents(stores[0].path, timed) != contents(stores[1].path, timed)
 
 
 def test_a_published_folder_is_a_store_again(make, tmp_path):
@@ -367,4 +406,6 @@ ROOT = Path(__file__).parents[2] / "leaderboards"
 @pytest.mark.parametrize("records", sorted(ROOT.glob("**/records.jsonl")), ids=lambda path: str(path.relative_to(ROOT)))
 def test_every_committed_leaderboard_is_what_its_records_give(records, tmp_path):
     write_leaderboard(Store(records.parent), tmp_path)
-    assert contents(tmp_path) == contents(records.parent)
+    names = sorted(path.name for path in tmp_path.iterdir())
+    assert set(names) in ({*FILES}, {name for name in FILES if "search" not in name})
+    assert contents(tmp_path, names) == contents(records.parent, names)

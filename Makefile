@@ -19,7 +19,7 @@ check: .venv/.installed-dev  ## style, types, import directions
 	$(BIN)/mypy mlbench kernels/mlbench_kernels
 	$(BIN)/lint-imports --no-cache
 
-test-cluster: .venv/.installed-dev  ## Ray with workers and the head node killed, SLURM's stand-in; installs both; minutes
+test-cluster: .venv/.installed-dev  ## Ray with a worker killed, SLURM's stand-in; installs both; minutes
 	$(PIP) --editable '.[ray,slurm]'
 	$(BIN)/python -m pytest tests/e2e/on_ray.py tests/e2e/on_slurm.py
 

@@ -1,13 +1,10 @@
-"""Really on Ray: the bytes of the local executor, also if a worker or the head is killed. `make test-cluster`."""
+"""Really on Ray: the bytes of the local executor, also if a worker is killed. `make test-cluster`."""
 
 import os
 import signal
-import subprocess
 import sys
 import threading
 import time
-import uuid
-from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
@@ -17,7 +14,6 @@ sys.path.insert(0, str(Path(__file__).parent.parent / "mlbench"))
 from accidents import said, small
 
 import mlbench
-from mlbench.execution import ray_pool
 from mlbench.execution.watch import Watch
 from mlbench.store import Store
 
@@ -70,18 +66,6 @@ def processes(text):
     return found
 
 
-@contextmanager
-def head(port, folder):
-    """A cluster of one machine, in processes of its own."""
-    command = [sys.executable, "-m", "ray.scripts.scripts", "start", "--head", f"--port={port}", "--num-cpus=2"]
-    command += ["--include-dashboard=false", "--disable-usage-stats", f"--temp-dir={folder}", "--block"]
-    with subprocess.Popen(command, start_new_session=True, stdout=subprocess.DEVNULL) as process:
-        try:
-            yield
-        finally:
-            os.killpg(process.pid, signal.SIGKILL)
-
-
 def test_two_workers_leave_the_bytes_of_the_local_executor(tiny, tmp_path, undisturbed):
     result = mlbench.run(study(tiny, executor="ray", workers=2), store=tmp_path / "store")
     assert not result.summary.failed and said(Store(result.store)) == undisturbed
@@ -99,25 +83,4 @@ def test_a_killed_worker_loses_nothing(tiny, tmp_path, undisturbed):
     watch = AtFirst(store, kill)
     result = mlbench.run(study(tiny, executor="ray", workers=2), store=store, watch=watch)
     assert watch.action is None and '"retried"' in (store / "events.jsonl").read_text()
-    assert not result.summary.failed and said(Store(store)) == undisturbed
-
-
-def test_a_killed_head_loses_nothing_and_the_same_call_goes_on(tiny, tmp_path, undisturbed, monkeypatch):
-    monkeypatch.setattr(ray_pool, "_PATIENCE", 5.0)
-    monkeypatch.setenv("RAY_AUTH_MODE", "token")
-    monkeypatch.setenv("RAY_AUTH_TOKEN", uuid.uuid4().hex * 2)
-    store, address = tmp_path / "store", "127.0.0.1:26379"
-    runtime = {"executor": "ray", "address": address, "workers": 2}
-    folder = f"/tmp/ray-{os.getpid()}"  # a path of sockets must be short
-    with head(26379, folder):
-
-        def kill():
-            for process in processes(folder):
-                os.kill(process, signal.SIGKILL)
-
-        watch = AtFirst(store, kill)
-        with pytest.raises(KeyboardInterrupt):
-            mlbench.run(study(tiny, **runtime), store=store, watch=watch)
-    assert "lost Ray; looking for it" in watch.said
-    result = mlbench.run(study(tiny, workers=1), store=store)
     assert not result.summary.failed and said(Store(store)) == undisturbed

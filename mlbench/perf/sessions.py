@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -16,6 +17,7 @@ from mlbench.perf.sides import PerfError
 
 #: Seconds of timing for one benchmark in one process.
 _SECONDS = 0.3
+_MEASURED = re.compile(r"^def \w+\([^)]*\bbenchmark\b", re.MULTILINE)
 _INI = "[pytest]\npython_files = bench_*.py\npython_functions = bench_* test_*\n"
 
 
@@ -52,7 +54,9 @@ def run(benchmarks: Sequence[Path], sites: Sequence[Path] = (), *, only: str = "
     """
     with tempfile.TemporaryDirectory(prefix="mlbench-perf-") as name:
         folder = Path(name)
-        files = [_copied(path, folder / "benchmarks") for path in benchmarks]
+        files = [file for path in benchmarks for file in _copied(path, folder / "benchmarks")]
+        if not files:
+            return Session({}, {}, {}, {})
         (folder / "pytest.ini").write_text(_INI, encoding="utf-8")
         (folder / "plugin").mkdir()
         for module in (child, counts):
@@ -98,16 +102,16 @@ def read(file: Path, failures: Mapping[str, str] | None = None) -> Session:
     return Session(content.get("machine_info", {}), seconds, counted, failures or {})
 
 
-def _copied(path: Path, into: Path) -> Path:
+def _copied(path: Path, into: Path) -> list[Path]:
+    """The files to run; of a folder those with a test that takes the fixture ``benchmark``."""
     target = into / path.name
     if path.is_dir():
         shutil.copytree(path, target, ignore=shutil.ignore_patterns("__pycache__"))
-    elif path.is_file():
-        into.mkdir(parents=True, exist_ok=True)
-        shutil.copy(path, target)
-    else:
+        return [file for file in sorted(target.rglob("bench_*.py")) if _MEASURED.search(file.read_text("utf-8"))]
+    if not path.is_file():
         raise PerfError(f"{path}: no such file or folder of benchmarks")
-    return target
+    into.mkdir(parents=True, exist_ok=True)
+    return [Path(shutil.copy(path, target))]
 
 
 def _name(full: str) -> str:

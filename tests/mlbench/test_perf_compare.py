@@ -254,6 +254,15 @@ def test_a_benchmark_that_fails_is_named(tmp_path):
     assert found.failures == {"bench_bad.py::test_bad": "RuntimeError: not today"}
 
 
+def test_of_a_folder_only_benchmarks_are_run(tmp_path):
+    (tmp_path / "perf").mkdir()
+    (tmp_path / "perf" / "bench_script.py").write_text("raise SystemExit('a script, not a benchmark')\n")
+    assert sessions.run([tmp_path / "perf"]) == Session({}, {}, {}, {})
+    (tmp_path / "perf" / "bench_sum.py").write_text("def test_sum(benchmark):\n    benchmark(sum, range(100))\n")
+    found = sessions.run([tmp_path / "perf"])
+    assert (list(found.seconds), found.failures) == (["bench_sum.py::test_sum"], {})
+
+
 def test_missing_benchmarks_are_an_error(tmp_path):
     with pytest.raises(PerfError, match="no such file or folder of benchmarks"):
         sessions.run([tmp_path / "bench_none.py"])

@@ -7,7 +7,7 @@ from mlbench.perf.compare import Comparison
 from mlbench.perf.statistics import Interval
 
 _FOOT = "Median of the rounds' ratios with its 95% interval; processor time, one thread, both sides in turns."
-_MARKS = {"slower": "❌", "hungrier": "❌", "undecided": "❔", "failed": "❔", "gone": "❔"}
+_MARKS = {"slower": "❌", "hungrier": "❌", "undecided": "❔", "failed": "❔"}
 
 
 def as_markdown(comparison: Comparison) -> str:

@@ -13,10 +13,10 @@ _BYTES = 0.02
 _CONFIDENCE = 0.95
 _LIKELY = 0.01
 
-State = Literal["same", "slower", "faster", "hungrier", "undecided", "new", "gone", "failed"]
+State = Literal["same", "slower", "faster", "hungrier", "undecided", "new", "failed"]
 #: What keeps a comparison from passing.
 REFUSED: tuple[State, ...] = ("slower", "hungrier")
-UNDECIDED: tuple[State, ...] = ("undecided", "failed", "gone")
+UNDECIDED: tuple[State, ...] = ("undecided", "failed")
 
 
 @dataclass(frozen=True)

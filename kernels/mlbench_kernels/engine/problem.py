@@ -14,7 +14,7 @@ DISTANCES = ("cosine", "euclidean", "squared-euclidean")
 
 # Of a block of rows in float64: on a CPU a MiB, which stays in its cache and in the allocator's hands; elsewhere
 # every block costs a dozen launches.
-_EXACT_ELEMENTS_CPU, _EXACT_ELEMENTS = 1 << 18, 1 << 22
+_EXACT_ELEMENTS_CPU, _EXACT_ELEMENTS = 1 << 17, 1 << 22
 
 
 @dataclass(frozen=True)
@@ -157,12 +157,18 @@ class Problem:
         """Of anchors and references, float64 `[N]` and `[M]`."""
         sides = (self.references,) if self.square else (self.anchors, self.references)
         parts = [side.split(self._exact_rows) for side in sides]
-        norms = [torch.cat([torch.linalg.vector_norm(rows.double(), dim=1) for rows in side]) for side in parts]
+        norms = [
+            torch.cat([torch.linalg.vector_norm(rows, dim=1, dtype=torch.float64) for rows in side]) for side in parts
+        ]
         return norms[0], norms[-1]
 
 
 def _rows(values: Tensor, index: Tensor | slice) -> Tensor:
     return values[index] if isinstance(index, slice) else values.index_select(0, index)
+
+
+def _exact_norms(rows: Tensor) -> Tensor:
+    return torch.linalg.vector_norm(rows, dim=1, dtype=torch.float64)
 
 
 def _normalized(rows: Tensor) -> Tensor:

@@ -62,7 +62,11 @@ def _slots_of_square(order: LabelOrder, labels: Tensor) -> tuple[Tensor, Tensor,
     low, high = torch.minimum(other, position[:, None]), torch.maximum(other, position[:, None])
     slots = first[low.clamp_max_(len(labels) - 1)].add_(high).sub_(low).sub_(1)
     slots.masked_fill_(number >= (count - 1)[:, None], len(earlier))
-    return order.index[earlier], order.index[earlier + 1 + pairs], torch.empty_like(slots).index_copy_(0, order.index, slots)
+    return (
+        order.index[earlier],
+        order.index[earlier + 1 + pairs],
+        torch.empty_like(slots).index_copy_(0, order.index, slots),
+    )
 
 
 @fake("positive_slots")

@@ -14,7 +14,7 @@ DISTANCES = ("cosine", "euclidean", "squared-euclidean")
 
 # Of a block of rows in float64: on a CPU a MiB, which stays in its cache and in the allocator's hands; elsewhere
 # every block costs a dozen launches.
-_EXACT_ELEMENTS_CPU, _EXACT_ELEMENTS = 1 << 17, 1 << 22
+_EXACT_ELEMENTS_CPU, _EXACT_ELEMENTS = 1 << 18, 1 << 22
 
 
 @dataclass(frozen=True)
@@ -168,7 +168,8 @@ def _rows(values: Tensor, index: Tensor | slice) -> Tensor:
 
 
 def _exact_norms(rows: Tensor) -> Tensor:
-    return torch.linalg.vector_norm(rows, dim=1, dtype=torch.float64)
+    norms: Tensor = torch.linalg.vector_norm(rows, dim=1, dtype=torch.float64)
+    return norms
 
 
 def _normalized(rows: Tensor) -> Tensor:

@@ -222,7 +222,8 @@ class Worker:
         labels = [torch.from_numpy(view.labels) for view in views]
         models = (self._model(request, run, views[0]) for run in request["models"])
         # A row a model: of the queries and, where there is one, of the gallery.
-        embeddings = [[embed(model, view, transform, self.context.device) for view in views] for model in models]
+        where = (self.context.device, self.context.loaders)
+        embeddings = [[embed(model, view, transform, *where) for view in views] for model in models]
         joined = [concatenate(parts) for parts in zip(*embeddings, strict=True)]
         separated = [measure(metrics, parts, labels) for parts in embeddings]
         return {"separated": separated, "concatenated": measure(metrics, joined, labels)}

@@ -133,7 +133,7 @@ class _Training:
             if going:
                 self._offer(validated=validated)
         self.done.images = self.steps.images
-        self.done.phases = self.steps.clock.seconds
+        self.done.phases = self.steps.seconds
         return self.done
 
     def _epoch(self) -> float:
@@ -253,7 +253,7 @@ class _Steps:
         sampler = self.setup.sampler
         if isinstance(sampler, RefreshedSampler) and (epoch - 1) % getattr(sampler, "refresh_every", 1) == 0:
             setup = self.setup
-            shown = partial(outputs, setup.model, self.view, setup.eval_transform, setup.device)
+            shown = partial(outputs, setup.model, self.view, setup.eval_transform, setup.device, setup.loaders)
             sampler.refresh(setup.ranks.first(shown).numpy(), self.view.labels)
 
     def step(self, batch: Batch) -> float:
@@ -300,7 +300,7 @@ def _start_epoch(epoch: int, *parts: object) -> None:
 
 
 def _validate(setup: Setup, view: ImageView, epoch: int, loss: float | None) -> dict[str, float]:
-    embeddings = embed(setup.model, view, setup.eval_transform, setup.device)
+    embeddings = embed(setup.model, view, setup.eval_transform, setup.device, setup.loaders)
     if not bool(torch.isfinite(embeddings).all()):
         raise Diverged(f"embeddings are not finite at epoch {epoch}")
     found = setup.metrics(embeddings, torch.from_numpy(view.labels))

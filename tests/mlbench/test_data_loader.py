@@ -8,8 +8,9 @@ import torch
 from pictures import Memory, random_images
 
 from mlbench.api.sampler import GroupedBatch
-from mlbench.data import ImageStore, MPerClass, TrainTransform
-from mlbench.data.loader import Loader
+from mlbench.data import EvalTransform, ImageStore, MPerClass, TrainTransform
+from mlbench.data.ahead import Rooms
+from mlbench.data.loader import Loader, evaluated
 from mlbench.spec.transforms import RandomAffine, RandomResizedCrop, Transforms
 
 LABELS = [index % 4 for index in range(24)]
@@ -86,11 +87,31 @@ def test_an_error_in_a_thread_reaches_the_caller(view, monkeypatch):
         list(Parts(view, 2).loader.take(3))
 
 
+@pytest.mark.parametrize("threads", [0, 2])
+def test_evaluation_sees_every_item_once_and_in_order(view, threads):
+    parts = list(evaluated(view, EvalTransform(CONFIG), 10, threads=threads))
+    assert [len(part) for part in parts] == [10, 10, 4]
+    assert torch.equal(torch.cat(parts), EvalTransform(CONFIG)(view.images(range(24))))
+
+
+@pytest.mark.parametrize("hold", [lambda batch: batch, lambda batch: batch.view(-1)[7:9]])
+def test_memory_of_a_batch_is_used_again_when_nobody_holds_any_of_it(hold):
+    rooms = Rooms()
+    held = hold(rooms.take((4, 5)).fill_(1))
+    place = held.untyped_storage().data_ptr()
+    other = rooms.take((4, 5)).fill_(2)
+    assert other.data_ptr() != place and bool((held == 1).all())
+    del held
+    assert rooms.take((4, 5)).data_ptr() == place
+    assert rooms.take((3,)).shape == (3,)
+
+
 def test_vectors_pass_as_they_are():
     from mlbench.data.images import ImageView
 
     vectors = torch.randn(6, 5)
     view = ImageView(vectors, np.arange(6), tuple("abcdef"), 5)
+    assert torch.equal(torch.cat(list(evaluated(view, EvalTransform(CONFIG), 4))), vectors)
     (batch,) = Loader(view, iter([np.array([4, 1])]), TrainTransform(Transforms()), torch.Generator(), threads=2).take(
         1
     )

@@ -108,6 +108,8 @@ def test_a_record_says_what_it_cost_and_what_made_it(finished):
     record = by_job(finished.store)["Mined/reproduction-0/0"]
     assert record.cost["seconds"] >= record.cost["training_seconds"] > 0
     assert record.cost["images_per_second"] > 0 and record.cost["peak_memory"] > 2**20
+    # In step, as on a CPU, making the batches is waiting for them.
+    assert 0 < record.cost["data_share"] < 1
     assert record.environment["torch"] == torch.__version__
     ids = [row["id"] for row in record.provenance]
     parts = ["reality-check", "glyphs", "conv-small", "margin", "distance-weighted"]

@@ -19,6 +19,7 @@ from web_server import offering
 
 from mlbench.api.dataset import Archive, Counts
 from mlbench.api.errors import DataError
+from mlbench.data import content
 from mlbench.data.folder import Folder
 from mlbench.data.prepare import preparing, unpacking
 from mlbench.data.prepare.location import dataset_folder, prepared
@@ -272,3 +273,17 @@ def test_verify_counts_hashes_and_decodes(root: Path, archive: Path) -> None:
         verify("toy", toy)
     prepare("toy", toy, str(archive), again=True)
     verify("toy", toy, deep=True)
+
+
+def test_verify_reads_files_that_seem_unchanged(root: Path, archive: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """As when a disk decays: nothing about the file has changed but its bytes."""
+    monkeypatch.setenv("MLBENCH_CACHE", str(root / "cache"))
+    monkeypatch.setattr(content, "_fingerprints", lambda files: ([f"{name} {path}" for name, path in files], 0))
+    toy = _toy(archive)
+    folder = prepare("toy", toy, str(archive))
+    before = toy().content_hash
+    (folder / NAMES[1]).write_bytes((folder / NAMES[0]).read_bytes())
+    assert toy().content_hash == before  # it is remembered
+    with pytest.raises(DataError, match=r"toy: the content of .* is not what was prepared"):
+        verify("toy", toy)
+    assert toy().content_hash != before

@@ -18,7 +18,6 @@ from mlbench.registry import Resolved, blamed, check_requirements, component_ide
 from mlbench.spec import Benchmark, digest, identity_of
 from mlbench.store import Store
 
-
 _Look: TypeAlias = Callable[[Benchmark], tuple[Dataset | None, Recipe]]
 
 

@@ -10,7 +10,8 @@ from torch import Tensor
 
 from mlbench.api.sampler import GroupedBatch, Indices
 from mlbench.data.ahead import Rooms, Submit, made
-from mlbench.data.images import ImageView, Pixels, are_vectors
+from mlbench.data.images import ImageView, are_vectors
+from mlbench.data.on_device import OnDevice
 from mlbench.data.transforms import EvalTransform, TrainTransform
 
 #: Batches that are made ahead of the one in use.
@@ -50,6 +51,7 @@ class Loader:
         threads: Threads that make batches ahead; 0 makes each when it is asked for.
         pinned: Whether batches lie in page-locked memory, for copies to a GPU beside its work.
         snapshot: Called after every draw: what must be known to go on from there.
+        resident: Transforms in place of ``transform``, which then only draws, if the images lie on a device.
 
     Attributes:
         state: What ``snapshot`` returned after the draw of the batch that was handed out last.
@@ -67,6 +69,7 @@ class Loader:
         threads: int = 0,
         pinned: bool = False,
         snapshot: Callable[[], Any] = lambda: None,
+        resident: OnDevice | None = None,
     ) -> None:
         self._view = view
         self._batches = batches
@@ -76,6 +79,7 @@ class Loader:
         self._threads = threads
         self._rooms = Rooms(pinned=pinned)
         self._snapshot = snapshot
+        self._resident = resident
         self.state: Any = None
         self.waited = 0.0
 
@@ -96,15 +100,18 @@ class Loader:
         """Draw the next batch and have it made."""
         drawn = next(self._batches)
         indices, groups = (drawn.indices, drawn.groups) if isinstance(drawn, GroupedBatch) else (drawn, None)
-        images = self._view.images(indices)
-        views = tuple(self._transformed(images, submit) for _ in range(self._views))
+        views = tuple(self._transformed(indices, submit) for _ in range(self._views))
         return Batch(indices, groups, views), self._snapshot()
 
-    def _transformed(self, images: Pixels, submit: Submit) -> Tensor:
+    def _transformed(self, indices: Indices, submit: Submit) -> Tensor:
+        images = self._view.images(indices)
         if isinstance(images, Tensor) and are_vectors(images):
             return images
         transform = self._transform
-        draws, out = transform.draw(images, self._generator), self._rooms.take(transform.shape(images))
+        draws = transform.draw(images, self._generator)
+        if self._resident:
+            return self._resident(indices, draws)
+        out = self._rooms.take(transform.shape(images))
         for part in _parts(out):
             submit(transform.apply, images[part], draws.part(part), out[part])
         return out

@@ -60,6 +60,7 @@ class Context:
     trunk: Mapping[str, Any] | None = None
     skipped: Sequence[str] = ()
     loaders: int = 0
+    images: Literal["mapped", "device"] = "mapped"
     checkpoint_every: float = 60.0
     timeout: float | None = None
     forks: bool = False
@@ -255,7 +256,9 @@ class Worker:
 
     def setup(self, request: Mapping[str, Any], learn: ImageView, ranks: Ranks = ALONE) -> Setup:
         """The parts of a training that is to learn from a view."""
-        return setup_of(request, learn, self.context.device, self._trunk(request), self.context.loaders, ranks)
+        context = self.context
+        trunk = self._trunk(request)
+        return setup_of(request, learn, context.device, trunk, context.loaders, ranks, context.images)
 
     def views(self, request: Mapping[str, Any], parts: Sequence[Part]) -> list[ImageView]:
         """The images of parts of the dataset, as a request wants them resized."""

@@ -18,6 +18,7 @@ from mlbench.api import Diverged, FollowsEpochs
 from mlbench.api.sampler import GroupedBatch, Indices, RefreshedSampler, Sampler
 from mlbench.data.images import ImageView
 from mlbench.data.loader import Batch, Loader
+from mlbench.data.on_device import OnDevice
 from mlbench.data.transforms import EvalTransform, TrainTransform
 from mlbench.evaluation import Retrieval
 from mlbench.models.embedder import EmbeddingModel
@@ -69,6 +70,7 @@ class Setup:
     seed: int
     loaders: int = 0
     ranks: Ranks = ALONE
+    resident: OnDevice | None = None
 
 
 def train(
@@ -211,6 +213,7 @@ class _Steps:
             threads=setup.loaders,
             pinned=setup.device.startswith("cuda"),
             snapshot=self._drawn,
+            resident=setup.resident,
         )
         self.images = 0
 

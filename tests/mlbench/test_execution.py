@@ -11,6 +11,7 @@ from PIL import Image
 
 import mlbench
 from mlbench.api import ConfigError, DataError, StoreError
+from mlbench.data.device_crops import DeviceImages
 from mlbench.execution import open_study, run_plan
 from mlbench.execution.watch import Lines, Watch
 from mlbench.leaderboard import write_leaderboard
@@ -83,6 +84,18 @@ def test_worker_processes_leave_the_records_of_a_single_process(finished, tiny, 
     assert kept(result.store) == kept(finished.store)
     for name in ("leaderboard.md", "leaderboard.csv", "leaderboard.json"):
         assert (result.store / name).read_bytes() == (finished.store / name).read_bytes()
+
+
+def test_images_on_the_device_leave_the_records_of_mapped_ones(tiny, tmp_path, monkeypatch):
+    made, whole = [], DeviceImages.__init__
+    monkeypatch.setattr(DeviceImages, "__init__", lambda self, *given: made.append(given) or whole(self, *given))
+    changes = {"transforms": {"crop": {}, "flip": 0.5}, "reproductions": 1}
+    results = {
+        images: mlbench.run(tiny(MINED, **changes, runtime={"images": images}), store=tmp_path / images)
+        for images in ("mapped", "device")
+    }
+    assert kept(results["device"].store) == kept(results["mapped"].store)
+    assert len(made) == 2, "of each of the two trainings that were asked for it"
 
 
 def test_a_method_leaves_the_same_records_without_the_others(finished, tiny, tmp_path):

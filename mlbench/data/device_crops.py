@@ -116,7 +116,7 @@ class _Taps(NamedTuple):
 
 def _in_order(shares: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
     """The sum over the first axis, from the first to the last."""
-    total = shares[0]
+    total: npt.NDArray[np.float64] = shares[0]
     for share in shares[1:]:
         total = total + share
     return total

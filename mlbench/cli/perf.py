@@ -53,23 +53,30 @@ def run(
 
 @app.command()
 def compare(
-    base: Annotated[str, typer.Argument(help="A git revision, a folder, or a requirement such as acme==1.2.")],
+    base: Annotated[str, typer.Argument(help="A git revision, a folder, a requirement such as acme==1.2, or JSON.")],
     head: Annotated[str, typer.Argument(help="The same of the other side. Default: this folder.")] = ".",
     benchmarks: Benchmarks = None,
     only: Only = "",
     markdown: Annotated[Path | None, typer.Option("--markdown", help="Write the comment for a pull request.")] = None,
     json_: Annotated[Path | None, typer.Option("--json", help="Write everything as JSON.")] = None,
 ) -> None:
-    """Install both sides, count them, time them in turns. Exit code 2: slower or hungrier; 3: something undecided."""
+    """Install both sides, count them, time them in turns. Exit code 2: slower or hungrier; 3: something undecided.
+
+    Files that pytest-benchmark wrote with --benchmark-json, or two folders of them, are compared as they are.
+    """
     import tempfile
 
     from mlbench.perf.compare import compare as compared
     from mlbench.perf.render import as_json, as_markdown
+    from mlbench.perf.saved import compare_saved, is_saved
     from mlbench.perf.sides import install
 
-    with tempfile.TemporaryDirectory(prefix="mlbench-perf-") as folder:
-        sides = [install(name, Path(folder, part), Path.cwd()) for part, name in (("base", base), ("head", head))]
-        found = compared(sides[0], sides[1], benchmarks or [_DEFAULT], _tell, only=only)
+    if is_saved(base) or is_saved(head):
+        found = compare_saved(base, head)
+    else:
+        with tempfile.TemporaryDirectory(prefix="mlbench-perf-") as folder:
+            sides = [install(name, Path(folder, part), Path.cwd()) for part, name in (("base", base), ("head", head))]
+            found = compared(sides[0], sides[1], benchmarks or [_DEFAULT], _tell, only=only)
     text = as_markdown(found)
     print(text, end="")
     for file, content in ((markdown, text), (json_, as_json(found))):

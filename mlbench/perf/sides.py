@@ -5,6 +5,7 @@ import subprocess
 import sys
 import tarfile
 import tomllib
+from collections.abc import Sequence
 from dataclasses import dataclass
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
@@ -24,11 +25,23 @@ class Side:
         name: As the user named it.
         revision: The commit, the version or the folder that it is.
         site: The folder to put first on the path.
+        source: Its files, if it is not a package from an index.
     """
 
     name: str
     revision: str
     site: Path
+    source: Path | None = None
+
+    def files(self, paths: Sequence[Path]) -> list[Path]:
+        """What this side has itself in the place of files and folders of the working directory.
+
+        Without a source that is the same; what it has nothing for is left out.
+        """
+        if self.source is None:
+            return list(paths)
+        own = [self.source / path for path in paths]  # an absolute path stays what it is
+        return [path for path in own if path.exists()]
 
 
 def install(name: str, into: Path, repository: Path) -> Side:
@@ -46,11 +59,11 @@ def install(name: str, into: Path, repository: Path) -> Side:
     site = into / "site"
     if Path(name).is_dir():
         _install(name, [str(folder) for folder in _packages(Path(name).resolve())], site)
-        return Side(name, str(Path(name).resolve()), site)
+        return Side(name, str(Path(name).resolve()), site, Path(name).resolve())
     if commit := _commit(name, repository):
         source = _checkout(commit, into / "source", repository)
         _install(name, [str(folder) for folder in _packages(source)], site)
-        return Side(name, commit, site)
+        return Side(name, commit, site, source)
     if re.search(r"[=<>@~]", name):
         _install(name, [name], site)
         return Side(name, name, site)

@@ -12,11 +12,13 @@ TOLERANCE = 0.05
 _BYTES = 0.02
 _CONFIDENCE = 0.95
 _LIKELY = 0.01
+#: Fewer rounds cannot be that sure, however much they agree.
+_ROUNDS = 7
 
-State = Literal["same", "slower", "faster", "hungrier", "undecided", "new", "failed"]
+State = Literal["same", "slower", "faster", "hungrier", "undecided", "gone", "new", "failed"]
 #: What keeps a comparison from passing.
 REFUSED: tuple[State, ...] = ("slower", "hungrier")
-UNDECIDED: tuple[State, ...] = ("undecided", "failed")
+UNDECIDED: tuple[State, ...] = ("undecided", "failed", "gone")
 
 
 @dataclass(frozen=True)
@@ -48,10 +50,9 @@ def timed(name: str, ratios: Sequence[float], tolerance: float = TOLERANCE) -> V
         ratios: Head's time divided by base's, one value for every round.
         tolerance: What is not worth a name.
     """
-    try:
-        found = median_interval(ratios, _CONFIDENCE)
-    except ValueError:
-        return Verdict(name, "undecided", cause=f"{len(ratios)} rounds are too few")
+    if len(ratios) < _ROUNDS:
+        return Verdict(name, "undecided", cause=f"{len(ratios)} rounds are too few, {_ROUNDS} are needed")
+    found = median_interval(ratios, _CONFIDENCE)
     if found.low > 1 + tolerance and sign_test(ratios, 1 + tolerance) < _LIKELY:
         return Verdict(name, "slower", found, f"{found.middle - 1:+.0%}")
     if found.high < 1 - tolerance:

@@ -1,17 +1,19 @@
 """Two versions of a package, measured in turns on one machine."""
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 
 from mlbench.perf import gpu, sessions
-from mlbench.perf.comparison import Comparison, missing, ratios
+from mlbench.perf.comparison import Comparison, Times, missing, times
 from mlbench.perf.sessions import Session
 from mlbench.perf.sides import Side
 from mlbench.perf.verdict import Verdict, counted, timed
 
 #: Rounds of a first look, and of a second look at what seemed slower or was undecided.
 FIRST, SECOND = 7, 15
+#: A second look that decides nothing is continued up to so many times its rounds.
+_LONGEST = 3
 
 
 def compare(
@@ -27,7 +29,7 @@ def compare(
     """Count both sides once, then time them in fresh processes in turns; who begins changes from round to round.
 
     What seems slower or is undecided after the first rounds is measured again, by itself and more often, and only the
-    second measurement counts: chance would have to strike twice.
+    second measurement counts: chance would have to strike twice. While it decides nothing it is continued.
 
     Args:
         base: What it was. Benchmarks that it alone has are named as gone.
@@ -49,12 +51,11 @@ def compare(
     both = sorted(was.counts.keys() & now.counts.keys())
     hungrier = {one.name: one for name in both if (one := counted(name, was.counts[name], now.counts[name])).cause}
     rounds = _Rounds(base, head, benchmarks, tell, was.gpu or now.gpu)
-    found = rounds.timed(only, first) if both else {}
-    again = [name for name in both if found.get(name, Verdict(name, "failed")).state in ("slower", "undecided")]
+    found = _judged(rounds.times(only, first)) if both else {}
+    again = [name for name in both if name in found and found[name].state in ("slower", "undecided")]
     if again:
         tell(f"a second look at {len(again)} of {len(both)}")
-        second_look = rounds.timed(" or ".join(sorted({_test(name) for name in again})), second)
-        found |= {name: second_look[name] for name in again if name in second_look}
+        found |= _second_look(rounds, again, second)
     for name in both:
         verdicts[name] = _worse(hungrier.get(name), found.get(name, Verdict(name, "failed", cause="it was not timed")))
     sides = [f"{side.name} ({side.revision[:12]})" for side in (base, head)]
@@ -70,12 +71,12 @@ class _Rounds:
         self._sides, self._benchmarks, self._tell, self._on_gpu = (base, head), benchmarks, tell, on_gpu
         self.troubles: set[str] = set()
 
-    def timed(self, only: str, count: int) -> dict[str, Verdict]:
+    def times(self, only: str, count: int) -> dict[str, Times]:
         pairs = []
         for number in range(count):
             self._tell(f"round {number + 1} of {count}")
             pairs.append(self._one(only, reverse=number % 2 == 1))
-        return {name: timed(name, values) for name, values in ratios(pairs).items()}
+        return times(pairs)
 
     def _one(self, only: str, reverse: bool) -> tuple[Session, Session]:
         ran = {}
@@ -84,6 +85,26 @@ class _Rounds:
                 ran[side.site] = sessions.run(self._benchmarks, [side.site], only=only)
         base, head = self._sides
         return ran[base.site], ran[head.site]
+
+
+def _judged(found: Mapping[str, Times]) -> dict[str, Verdict]:
+    return {name: timed(name, *values) for name, values in found.items()}
+
+
+def _second_look(rounds: _Rounds, names: Sequence[str], count: int) -> dict[str, Verdict]:
+    seen: dict[str, Times] = {name: ([], []) for name in names}
+    found: dict[str, Verdict] = {}
+    undecided = list(names)
+    for _ in range(_LONGEST):
+        more = rounds.times(" or ".join(sorted({_test(name) for name in undecided})), count)
+        for name in undecided:
+            for values, others in zip(seen[name], more.get(name, ()), strict=False):
+                values += others
+        found |= _judged({name: seen[name] for name in undecided})
+        undecided = [name for name in undecided if found[name].state == "undecided"]
+        if not undecided:
+            break
+    return found
 
 
 def _one_sided(before: Session, was: Session, now: Session) -> Iterable[Verdict]:

@@ -55,10 +55,15 @@ def missing(was: Set[str], now: Set[str]) -> list[Verdict]:
     return gone + [Verdict(name, "new", cause="nothing to compare with") for name in now - was]
 
 
-def ratios(pairs: Iterable[tuple[Session, Session]]) -> dict[str, list[float]]:
-    """Head's time divided by base's in every round, by operation."""
-    found: dict[str, list[float]] = defaultdict(list)
+#: Of one operation: base's seconds in every round, and head's.
+Times = tuple[list[float], list[float]]
+
+
+def times(pairs: Iterable[tuple[Session, Session]]) -> dict[str, Times]:
+    """By operation, what rounds measured of both sides."""
+    found: dict[str, Times] = defaultdict(lambda: ([], []))
     for was, now in pairs:
         for name in was.seconds.keys() & now.seconds.keys():
-            found[name].append(now.seconds[name] / max(was.seconds[name], 1e-12))
+            found[name][0].append(max(was.seconds[name], 1e-12))
+            found[name][1].append(now.seconds[name])
     return found

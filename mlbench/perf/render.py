@@ -6,7 +6,7 @@ from dataclasses import asdict
 from mlbench.perf.comparison import Comparison
 from mlbench.perf.statistics import Interval
 
-_FOOT = "Median of the rounds' ratios with its 95% interval; processor time, one thread, both sides in turns."
+_FOOT = "Ratio of the least times of all rounds with its 98% interval; processor time, one thread, both sides in turns."
 _MARKS = {"slower": "❌", "hungrier": "❌", "undecided": "❔", "failed": "❔", "gone": "❔"}
 
 

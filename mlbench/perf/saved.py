@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from mlbench.perf import sessions
-from mlbench.perf.comparison import Comparison, missing, ratios
+from mlbench.perf.comparison import Comparison, missing, times
 from mlbench.perf.sessions import Session
 from mlbench.perf.sides import PerfError
 from mlbench.perf.verdict import timed
@@ -17,12 +17,12 @@ def is_saved(name: str) -> bool:
 
 
 def compare_saved(base: str, head: str) -> Comparison:
-    """Compare files of ``pytest --benchmark-json``, the first of the one with the first of the other and so on.
+    """Compare files of ``pytest --benchmark-json``, made in turns.
 
-    Every pair is a round, so one pair decides nothing.
+    A file of each side is a round, so two files decide nothing.
 
     Args:
-        base: A file, or a folder of files whose names sort by when they were made.
+        base: A file, or a folder of files.
         head: The same, as many.
 
     Raises:
@@ -31,9 +31,7 @@ def compare_saved(base: str, head: str) -> Comparison:
     """
     was, now = _read(base), _read(head)
     if len(was) != len(now):
-        raise PerfError(
-            f"{base} has {len(was)} files and {head} {len(now)}: they are compared pair by pair, so remove some"
-        )
+        raise PerfError(f"{base} has {len(was)} files and {head} {len(now)}: a round is a file of each, so remove some")
     machines = {_machine(session) for session in (*was, *now)}
     if len(machines) > 1:
         raise PerfError(
@@ -41,7 +39,7 @@ def compare_saved(base: str, head: str) -> Comparison:
             f"{' and '.join(' '.join(machine) for machine in sorted(machines))}"
         )
     names = [{name for session in side for name in session.seconds} for side in (was, now)]
-    verdicts = [timed(name, found) for name, found in ratios(zip(was, now, strict=True)).items()]
+    verdicts = [timed(name, *found) for name, found in times(zip(was, now, strict=True)).items()]
     return Comparison.of(base, head, [*verdicts, *missing(*names)], now[0].machine)
 
 

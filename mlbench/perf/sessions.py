@@ -107,7 +107,7 @@ def read(file: Path, failures: Mapping[str, str] | None = None) -> Session:
 
 def equal(some: Sequence[Path], others: Sequence[Path]) -> bool:
     """Whether two lists of files or folders hold the same Python files."""
-    return _sources(some) == _sources(others)
+    return some == others or _sources(some) == _sources(others)
 
 
 def _sources(paths: Sequence[Path]) -> dict[str, bytes]:

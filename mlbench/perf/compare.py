@@ -58,8 +58,8 @@ def compare(
         found |= _second_look(rounds, again, second)
     for name in both:
         verdicts[name] = _worse(hungrier.get(name), found.get(name, Verdict(name, "failed", cause="it was not timed")))
-    sides = [f"{side.name} ({side.revision[:12]})" for side in (base, head)]
-    return Comparison.of(*sides, verdicts.values(), now.machine, rounds.troubles)
+    named = (f"{side.name} ({side.revision[:12]})" for side in (base, head))
+    return Comparison.of(next(named), next(named), verdicts.values(), now.machine, rounds.troubles)
 
 
 class _Rounds:

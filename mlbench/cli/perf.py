@@ -23,17 +23,21 @@ _DEFAULT = Path("tests/perf")
 
 @app.command()
 def run(
+    side: Annotated[str, typer.Argument(help="A git revision, a folder or a requirement. Default: as installed.")] = "",
     benchmarks: Benchmarks = None,
     only: Only = "",
-    append: Annotated[bool, typer.Option("--append", help="Add the times to the history.")] = False,
+    append: Annotated[bool, typer.Option("--append", help="Add medians of five processes to the history.")] = False,
     counted: Annotated[bool, typer.Option("--counted", help="Count, compare with the baseline; exact.")] = False,
     baseline: Baseline = _BASELINE,
     history: Annotated[Path, typer.Option("--history", help="The file to append to.")] = _HISTORY,
 ) -> None:
-    """Time the benchmarks here, once; or count what they do and compare with the committed baseline."""
+    """Time the benchmarks once; or count what they do here and compare with the committed baseline."""
+    import tempfile
+
     from mlbench.perf import baseline as gate
     from mlbench.perf import history as past
     from mlbench.perf import sessions
+    from mlbench.perf.sides import install, revision
 
     if counted:
         worse = gate.differences(gate.read(baseline), gate.measure(benchmarks or [_DEFAULT]))
@@ -41,14 +45,17 @@ def run(
             print(line)
         print(f"{len(worse)} became more than in {baseline}" if worse else f"nothing became more than in {baseline}")
         raise typer.Exit(REFUSED if worse else 0)
-    found = sessions.run(benchmarks or [_DEFAULT], only=only)
-    for name, seconds in sorted(found.seconds.items()):
+    with tempfile.TemporaryDirectory(prefix="mlbench-perf-") as folder:
+        installed = install(side, Path(folder), Path.cwd()) if side else None
+        sites = [installed.site] if installed else []
+        found = [sessions.run(benchmarks or [_DEFAULT], sites, only=only) for _ in range(5 if append else 1)]
+    for name, seconds in sorted(found[-1].seconds.items()):
         print(f"{seconds * 1000:10.3f} ms  {name}")
-    for name, cause in found.failures.items():
+    for name, cause in found[-1].failures.items():
         print(f"failed: {name}: {cause}")
     if append:
-        past.append(history, _revision(), found)
-    raise typer.Exit(UNDECIDED if found.failures or not found.seconds else 0)
+        past.append(history, installed.revision[:9] if installed else revision(), found)
+    raise typer.Exit(UNDECIDED if found[-1].failures or not found[-1].seconds else 0)
 
 
 @app.command()
@@ -110,13 +117,6 @@ def bless(
 
     changed = gate.bless(baseline, gate.measure(benchmarks or [_DEFAULT]), reason)
     print("\n".join(changed) or "nothing changed")
-
-
-def _revision() -> str:
-    import subprocess
-
-    command = ["git", "describe", "--always", "--dirty", "--abbrev=9"]
-    return subprocess.run(command, capture_output=True, text=True).stdout.strip() or "unknown"
 
 
 def _tell(text: str) -> None:

@@ -72,6 +72,12 @@ def install(name: str, into: Path, repository: Path) -> Side:
     )
 
 
+def revision() -> str:
+    """The commit of the working directory, with ``-dirty`` if there are changes."""
+    command = ["git", "describe", "--always", "--dirty", "--abbrev=9", "--exclude=*"]
+    return subprocess.run(command, capture_output=True, text=True).stdout.strip() or "unknown"
+
+
 def _commit(name: str, repository: Path) -> str | None:
     command = ["git", "-C", str(repository), "rev-parse", "--verify", "--quiet", f"{name}^{{commit}}"]
     found = subprocess.run(command, capture_output=True, text=True)

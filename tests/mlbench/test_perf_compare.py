@@ -349,8 +349,10 @@ def test_a_missing_baseline_is_named(tmp_path):
 
 def test_the_history_is_appended_and_shown(tmp_path):
     file = tmp_path / "performance" / "history.jsonl"
-    history.append(file, "aaaaaaaaaaaa", Session(CPU, {"bench_x.py::test_x": 0.001}, {}, {}))
-    history.append(file, "bbbbbbbbbbbb", Session(CPU, {"bench_x.py::test_x": 0.002, "bench_y.py::test_y": 1.0}, {}, {}))
+    medians = [Session(CPU, {"bench_x.py::test_x": seconds}, {}, {}) for seconds in (0.001, 0.0005, 0.02)]
+    history.append(file, "aaaaaaaaaaaa", medians)
+    later = {"bench_x.py::test_x": 0.002, "bench_y.py::test_y": 1.0}
+    history.append(file, "bbbbbbbbbbbb", [Session(CPU, later, {}, {})])
     text = history.as_markdown(history.read(file))
     assert "| operation | aaaaaaaaa | bbbbbbbbb |" in text
     assert "| `bench_x.py::test_x` | 1 | 2 |" in text

@@ -43,7 +43,8 @@ class Session:
 def run(benchmarks: Sequence[Path], sites: Sequence[Path] = (), *, only: str = "", count: bool = False) -> Session:
     """Run benchmark files in a fresh process.
 
-    Processor time is read, with collections of garbage off and hashes of strings fixed; one thread.
+    Processor time is read, with collections of garbage off and hashes of strings fixed; one thread. Of pytest's plugins
+    pytest-benchmark alone is there; a ``conftest.py`` among the benchmarks can name others.
 
     Args:
         benchmarks: Files ``bench_*.py``, or folders of them. They are copied, so that nothing beside them is imported.
@@ -69,13 +70,15 @@ def run(benchmarks: Sequence[Path], sites: Sequence[Path] = (), *, only: str = "
 def _session(folder: Path, files: Sequence[Path], sites: Sequence[Path], only: str, count: bool) -> Session:
     seconds = 0.0 if count else SECONDS
     command = [sys.executable, "-m", "pytest", "-c", str(folder / "pytest.ini"), "--rootdir", str(folder), "-q"]
-    command += ["-p", "no:cacheprovider", "--import-mode=importlib", *(["-p", "child"] if count else [])]
+    # Other plugins take time, and those of installed packages may be missing in the version that comes first.
+    plugins = ["no:cacheprovider", "pytest_benchmark.plugin", *(["child"] if count else [])]
+    command += [*(word for name in plugins for word in ("-p", name)), "--import-mode=importlib"]
     command += ["--benchmark-only", "--benchmark-disable-gc", "--benchmark-timer=time.process_time"]
     command += [f"--benchmark-max-time={seconds}", f"--benchmark-json={folder / 'found.json'}"]
     command += [f"--junit-xml={folder / 'junit.xml'}", *(["-k", only] if only else []), *map(str, files)]
     path = [*map(str, sites), str(folder / "plugin"), os.environ.get("PYTHONPATH", "")]
     environment = os.environ | {"PYTHONPATH": os.pathsep.join(filter(None, path)), "PYTHONHASHSEED": "0"}
-    environment |= {"OMP_NUM_THREADS": "1", "MKL_NUM_THREADS": "1"}
+    environment |= {"OMP_NUM_THREADS": "1", "MKL_NUM_THREADS": "1", "PYTEST_DISABLE_PLUGIN_AUTOLOAD": "1"}
     done = subprocess.run(command, cwd=folder, env=environment, capture_output=True, text=True)
     found = folder / "found.json"
     if not found.is_file() or not found.stat().st_size:

@@ -431,6 +431,15 @@ def test_of_a_folder_only_benchmarks_are_run(tmp_path):
     assert (list(found.seconds), found.failures) == (["bench_sum.py::test_sum"], {})
 
 
+def test_a_plugin_of_pytest_that_a_version_lacks_does_not_matter(tmp_path):
+    info = tmp_path / "site" / "acme-1.0.dist-info"
+    info.mkdir(parents=True)
+    (info / "METADATA").write_text("Metadata-Version: 2.1\nName: acme\nVersion: 1.0\n")
+    (info / "entry_points.txt").write_text("[pytest11]\nacme = acme.not_yet_written\n")
+    (tmp_path / "bench_sum.py").write_text("def test_sum(benchmark):\n    benchmark(sum, range(100))\n")
+    assert list(sessions.run([tmp_path / "bench_sum.py"], [tmp_path / "site"]).seconds) == ["bench_sum.py::test_sum"]
+
+
 def test_missing_benchmarks_are_an_error(tmp_path):
     with pytest.raises(PerfError, match="no such file or folder of benchmarks"):
         sessions.run([tmp_path / "bench_none.py"])

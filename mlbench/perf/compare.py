@@ -29,7 +29,8 @@ def compare(
     """Count both sides once, then time them in fresh processes in turns; who begins changes from round to round.
 
     What seems slower or is undecided after the first rounds is measured again, by itself and more often, and only the
-    second measurement counts: chance would have to strike twice. While it decides nothing it is continued.
+    second measurement counts: chance would have to strike twice. While it decides nothing it is continued. What is
+    hungrier is refused as it is.
 
     Args:
         base: What it was. Benchmarks that it alone has are named as gone.
@@ -52,12 +53,13 @@ def compare(
     hungrier = {one.name: one for name in both if (one := counted(name, was.counts[name], now.counts[name])).cause}
     rounds = _Rounds(base, head, benchmarks, tell, was.gpu or now.gpu)
     found = _judged(rounds.times(only, first)) if both else {}
-    again = [name for name in both if name in found and found[name].state in ("slower", "undecided")]
+    again = [name for name in found.keys() - hungrier.keys() if found[name].state in ("slower", "undecided")]
     if again:
         tell(f"a second look at {len(again)} of {len(both)}")
         found |= _second_look(rounds, again, second)
     for name in both:
-        verdicts[name] = _worse(hungrier.get(name), found.get(name, Verdict(name, "failed", cause="it was not timed")))
+        verdicts[name] = found.get(name, Verdict(name, "failed", cause="it was not timed"))
+    verdicts |= {name: replace(one, ratio=verdicts[name].ratio) for name, one in hungrier.items()}
     named = (f"{side.name} ({side.revision[:12]})" for side in (base, head))
     return Comparison.of(next(named), next(named), verdicts.values(), now.machine, rounds.troubles)
 
@@ -124,12 +126,6 @@ def _one_sided(before: Session, was: Session, now: Session) -> Iterable[Verdict]
             yield replace(one, cause=f"{one.cause}, base says: {says}")
         elif one.name not in now.failures and file not in now.failures:
             yield one
-
-
-def _worse(hungrier: Verdict | None, found: Verdict) -> Verdict:
-    if hungrier is None or found.state == "slower":
-        return found if hungrier is None else replace(found, cause=f"{found.cause}; {hungrier.cause}")
-    return replace(hungrier, ratio=found.ratio)
 
 
 def _test(name: str) -> str:

@@ -140,12 +140,12 @@ class Revisions:
     """Stands in for the process that measures: what each side has, told by its folder and whose benchmarks are run."""
 
     def __init__(self, folder):
-        self.folder, self.seconds, self.failures, self.rounds, self.gpu = folder, {}, {}, 0, False
+        self.folder, self.seconds, self.flops, self.rounds, self.gpu = folder, {}, {}, 0, False
 
     def side(self, name, **seconds):
         """A side with its own benchmarks, which take so many seconds; None: it fails."""
         benchmarks = self.folder / name / "perf"
-        benchmarks.mkdir(parents=True)
+        benchmarks.mkdir(parents=True, exist_ok=True)
         for test in seconds:
             (benchmarks / f"bench_{test}.py").write_text(f"def test_{test}(benchmark): ...  # {name}")
         self.seconds[name] = seconds
@@ -161,7 +161,8 @@ class Revisions:
         names = {test: f"bench_{test}.py::test_{test}" for test in found}
         works = {names[test]: value for test, value in found.items() if value is not None}
         failures = {names[test]: "Boom" for test, value in found.items() if value is None}
-        counts = {name: {"flops": 1} for name in works} if count else {}
+        flops = self.flops.get(sites[0].name, 1)
+        counts = {name: {"flops": flops} for name in works} if count else {}
         self.rounds += not count
         return Session(CPU, works, counts, failures, self.gpu)
 
@@ -210,6 +211,14 @@ def test_what_seems_slower_is_looked_at_again(revisions):
     assert [(one.state, one.cause) for one in found.verdicts] == [("slower", "+20%")]
     assert revisions.rounds == 2 * (7 + 15)
     assert found.verdicts[0].ratio.rounds == 15
+
+
+def test_what_is_hungrier_is_refused_however_fast_it_is(revisions):
+    revisions.flops["head"] = 2
+    for slower in (0.5, 1.2):
+        found = compared(revisions, revisions.side(f"base{slower}", x=1.0), revisions.side("head", x=slower))
+        assert [(one.state, one.cause) for one in found.verdicts] == [("hungrier", "flops 1 -> 2")]
+        assert found.verdicts[0].ratio.middle == slower
 
 
 def test_an_undecided_look_is_continued(revisions):

@@ -54,7 +54,7 @@ def run(
     for name, cause in found[-1].failures.items():
         print(f"failed: {name}: {cause}")
     if append:
-        past.append(history, installed.revision[:9] if installed else revision(), found)
+        past.append(history, installed.revision if installed else revision(), found)
     raise typer.Exit(UNDECIDED if found[-1].failures or not found[-1].seconds else 0)
 
 

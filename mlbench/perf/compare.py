@@ -60,7 +60,7 @@ def compare(
     for name in both:
         verdicts[name] = found.get(name, Verdict(name, "failed", cause="it was not timed"))
     verdicts |= {name: replace(one, ratio=verdicts[name].ratio) for name, one in hungrier.items()}
-    named = (f"{side.name} ({side.revision[:12]})" for side in (base, head))
+    named = (f"{side.name} ({side.revision})" for side in (base, head))
     return Comparison.of(next(named), next(named), verdicts.values(), now.machine, rounds.troubles)
 
 

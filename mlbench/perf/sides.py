@@ -23,7 +23,7 @@ class Side:
 
     Attributes:
         name: As the user named it.
-        revision: The commit, the version or the folder that it is.
+        revision: The commit or the version that it is.
         site: The folder to put first on the path.
         source: Its files, if it is not a package from an index.
     """
@@ -59,11 +59,11 @@ def install(name: str, into: Path, repository: Path) -> Side:
     site = into / "site"
     if Path(name).is_dir():
         _install(name, [str(folder) for folder in _packages(Path(name).resolve())], site)
-        return Side(name, str(Path(name).resolve()), site, Path(name).resolve())
+        return Side(name, revision(Path(name)), site, Path(name).resolve())
     if commit := _commit(name, repository):
         source = _checkout(commit, into / "source", repository)
         _install(name, [str(folder) for folder in _packages(source)], site)
-        return Side(name, commit, site, source)
+        return Side(name, commit[:9], site, source)
     if re.search(r"[=<>@~]", name):
         _install(name, [name], site)
         return Side(name, name, site)
@@ -72,9 +72,9 @@ def install(name: str, into: Path, repository: Path) -> Side:
     )
 
 
-def revision() -> str:
-    """The commit of the working directory, with ``-dirty`` if there are changes."""
-    command = ["git", "describe", "--always", "--dirty", "--abbrev=9", "--exclude=*"]
+def revision(folder: Path = Path()) -> str:
+    """The commit of a folder, with ``-dirty`` if there are changes; ``unknown`` where git knows none."""
+    command = ["git", "-C", str(folder), "describe", "--always", "--dirty", "--abbrev=9", "--exclude=*"]
     return subprocess.run(command, capture_output=True, text=True).stdout.strip() or "unknown"
 
 

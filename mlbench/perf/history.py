@@ -76,7 +76,9 @@ def plot(lines: list[dict[str, Any]], file: Path) -> None:
             own = [line for line in lines if line["device"] == device]
             for name in sorted({name for line in own for name in line["seconds"]}):
                 points = [(at, line["seconds"][name]) for at, line in enumerate(own) if name in line["seconds"]]
-                axes.plot([at for at, _ in points], [value / points[0][1] for _, value in points], "o-", label=name)
+                axes.plot(
+                    [at for at, _ in points], [value / points[0][1] for _, value in points], "o-", label=_short(name)
+                )
             axes.set_xticks(range(len(own)), [line["revision"][:9] for line in own], rotation=45)
             axes.set_ylabel("time, first revision = 1")
             axes.set_ylim(bottom=0)
@@ -87,3 +89,8 @@ def plot(lines: list[dict[str, Any]], file: Path) -> None:
 
 def _milliseconds(seconds: Mapping[str, float], name: str) -> str:
     return f"{seconds[name] * 1000:.3g}" if name in seconds else "—"
+
+
+def _short(name: str) -> str:
+    """``x[1]`` of ``bench_x.py::test_x[1]``."""
+    return name.rpartition("::")[2].removeprefix("test_")

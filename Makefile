@@ -23,8 +23,10 @@ test-cluster: .venv/.installed-dev  ## Ray with a worker killed, SLURM's stand-i
 	$(PIP) --editable '.[ray,slurm]'
 	$(BIN)/python -m pytest tests/e2e/on_ray.py tests/e2e/on_slurm.py
 
-perf: .venv/.installed-dev  ## benchmarks, each beside its peer; minutes
-	$(BIN)/python -m pytest tests/perf/bench_*.py -s
+perf: .venv/.installed-dev  ## end-to-end figures beside their peers', into leaderboards/performance; an idle machine, half an hour
+	$(PIP) --editable '.[peers]'
+	OMP_NUM_THREADS=1 MLBENCH_BENCH_FIGURES=leaderboards/performance $(BIN)/python -m pytest -s \
+		$(wildcard $(foreach name,execution loader losses retrieval step,tests/perf/bench_$(name).py))
 
 gpu:  ## kernels checked and timed on a CUDA GPU, under eight minutes; installs nothing: needs torch and Triton
 	PYTHONPATH=$(CURDIR)/kernels$(PYTHONPATH:%=:%) $(or $(wildcard $(BIN)/python),$(PYTHON)) -m mlbench_kernels.bench \

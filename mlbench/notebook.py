@@ -67,10 +67,13 @@ def run(
     refuse_broken()
     study = open_study(load_benchmark(benchmark, overrides), store, watch)
     events = Events(study.store.path / "events.jsonl", watch or Watch())
-    summary = run_plan(study, events, retry_failed=retry_failed)
-    write_leaderboard(study.store, study.store.path)
-    write_intervals(study.store, study.store.path)
+    summary = run_plan(study, events, retry_failed=retry_failed, publish=_publish)
     return Result(study.store.path, summary)
+
+
+def _publish(store: Store) -> None:
+    write_leaderboard(store, store.path)
+    write_intervals(store, store.path)
 
 
 def plan(

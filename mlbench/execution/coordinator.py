@@ -2,7 +2,7 @@
 
 import time
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -23,8 +23,9 @@ from mlbench.protocols import Job, Outcome
 from mlbench.protocols.recipe import as_table, dataset_table
 from mlbench.registry import used_files
 from mlbench.spec import digest
-from mlbench.store import Record
+from mlbench.store import Record, Store
 from mlbench.store.lease import BEAT
+from mlbench.store.leftovers import clear_up
 
 #: Seconds to wait for news before looking at signals, requests and what runs elsewhere.
 _PAUSE = 0.25
@@ -54,13 +55,16 @@ class Summary:
         return len(self.done) + len(self.cached) + len(self.failed) + len(self.spared)
 
 
-def run_plan(study: Study, watch: Watch, *, retry_failed: bool = False) -> Summary:
+def run_plan(
+    study: Study, watch: Watch, *, retry_failed: bool = False, publish: Callable[[Store], None] = lambda store: None
+) -> Summary:
     """Run every job of the study that has no record yet.
 
     Args:
         study: The study; its store is claimed.
         watch: Is told what happens.
         retry_failed: Set aside records of runs that failed, diverged or collapsed, and do them again.
+        publish: Called with the store at the end, if nobody interrupted; others see that this one is still at work.
 
     Raises:
         StoreError: If the store belongs to another plan or cannot be written.
@@ -71,8 +75,11 @@ def run_plan(study: Study, watch: Watch, *, retry_failed: bool = False) -> Summa
     control = Control()
     with control.requests(study.store), control.signals(watch.note):
         summary = _Coordinator(study, watch, control, retry_failed).run()
-    if summary.left and control.interrupted:
-        raise KeyboardInterrupt
+        if summary.left and control.interrupted:
+            raise KeyboardInterrupt
+        publish(study.store)
+    if not summary.left:
+        clear_up(study.store)
     return summary
 
 
@@ -113,7 +120,6 @@ class _Coordinator:
         self.summary.left = [job.key for job in self.study.plan.jobs if job.key not in self.outcomes]
         if not self.summary.left:
             self._set_superseded_aside()
-            self.study.store.forget_parts()
         self.watch.end(self.summary)
         return self.summary
 

@@ -15,7 +15,6 @@ Nothing is ever deleted on error: what cannot be trusted is set aside.
 
 import hashlib
 import json
-import shutil
 import time
 from collections.abc import Collection, Iterator, Mapping
 from pathlib import Path
@@ -30,6 +29,8 @@ from mlbench.store.record import Record
 
 #: Version of the stored format of a store's header.
 HEADER = 1
+#: Lease of whoever writes the header, or clears up.
+HEADER_LEASE = "header"
 #: What every record shares with the recipe of its store.
 _SHARED = ("dataset", "model", "transforms")
 
@@ -87,10 +88,10 @@ class Store:
         if self.exists:
             self._merged(recipe, methods, about)  # refused before anything is written
         made(self.path / "runs")
-        check_disk(self.path)
-        while (lease := self.leases.take("header", {})) is None:
+        while (lease := self.leases.take(HEADER_LEASE, {})) is None:
             time.sleep(0.05)  # another coordinator is adding its methods
         try:
+            check_disk(self.path)
             header = self._merged(recipe, methods, about)
             text = json.dumps(header, indent=1, sort_keys=True, ensure_ascii=False) + "\n"
             write_text(self.path / "store.json", text)
@@ -131,10 +132,6 @@ class Store:
     def parts(self, training: str) -> Path:
         """Where the state of a training is kept between its parts, while its trial may still be continued."""
         return self.path / "parts" / training[:32]
-
-    def forget_parts(self) -> None:
-        """Drop these states. If a training is continued after all, it begins anew, to the same result."""
-        shutil.rmtree(self.path / "parts", ignore_errors=True)
 
     # -- records -------------------------------------------------------------------------------------------------
 
@@ -222,7 +219,7 @@ class Store:
         """
         file = folder / "record.json"
         try:
-            record = Record.from_json(file.read_bytes(), str(file))
+            record = Record.from_json(_content(file), str(file))
             problem = self._foreign(record, folder)
             if not problem:
                 return record
@@ -252,6 +249,16 @@ class Store:
         if not self._known and self.exists:
             self._known = self.header["recipe"]
         return self._known
+
+
+def _content(file: Path) -> bytes:
+    """What is in a file whose folder appears as a whole: perhaps between two looks at it."""
+    try:
+        return file.read_bytes()
+    except FileNotFoundError:
+        if not file.parent.exists():
+            raise
+        return file.read_bytes()
 
 
 def _is_foreign(path: Path) -> bool:

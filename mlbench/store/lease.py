@@ -130,6 +130,13 @@ class Leases:
                 if path != self._folder and self._lives(path) and (content := _content(path)):
                     yield name, content, path.stat().st_mtime
 
+    def names(self) -> set[str]:
+        """Names of all leases that may be held: those that are not among them are free."""
+        try:
+            return {file.rpartition(".")[0] for file in os.listdir(self._folder)}
+        except FileNotFoundError:
+            return set()
+
     def alive(self) -> set[str]:
         """Names of the leases that are held, as far as can be known: one on another machine may be."""
         return {path.stem for path in self._folder.glob("[!.]*.*") if self._lives(path)}

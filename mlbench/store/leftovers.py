@@ -9,7 +9,6 @@ from pathlib import Path
 
 from mlbench.store.store import HEADER_LEASE, Store
 
-
 #: Names of what `mlbench.store.atomic` renames when it is complete, or removes.
 _STAGED = re.compile(r"\.(.+\.\d+\.[0-9a-f]{8}|(staging|probe)-.*[0-9a-f]{8})")
 

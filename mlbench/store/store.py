@@ -42,6 +42,7 @@ class Store:
         self.path = Path(path)
         self.leases = Leases(self.path / "leases")
         self.quarantine = Quarantine(self.path / "quarantine")
+        self._runs = self.path / "runs"
         self._known: dict[str, Any] = {}
 
     # -- what it belongs to --------------------------------------------------------------------------------------
@@ -119,7 +120,7 @@ class Store:
 
     def folder(self, run: str) -> Path:
         """Where a run's record and files are."""
-        return self.path / "runs" / run[:32]
+        return self._runs / run[:32]
 
     def log(self, run: str) -> Path:
         """Where what a run prints goes."""
@@ -219,7 +220,9 @@ class Store:
         """
         file = folder / "record.json"
         try:
-            record = Record.from_json(_content(file), str(file))
+            if (content := _content(file)) is None:
+                return None
+            record = Record.from_json(content, str(file))
             problem = self._foreign(record, folder)
             if not problem:
                 return record
@@ -229,8 +232,7 @@ class Store:
             problem = str(error)
         except OSError as error:
             raise StoreError(f"{file}: cannot be read: {error.strerror}") from None
-        if folder.exists():
-            self.quarantine.take(folder, problem)
+        self.quarantine.take(folder, problem)
         return None
 
     def _foreign(self, record: Record, folder: Path) -> str:
@@ -251,14 +253,12 @@ class Store:
         return self._known
 
 
-def _content(file: Path) -> bytes:
-    """What is in a file whose folder appears as a whole: perhaps between two looks at it."""
+def _content(file: Path) -> bytes | None:
+    """What is in a file whose folder appears as a whole, perhaps between two looks; None if there is no folder."""
     try:
         return file.read_bytes()
     except FileNotFoundError:
-        if not file.parent.exists():
-            raise
-        return file.read_bytes()
+        return file.read_bytes() if file.parent.exists() else None
 
 
 def _is_foreign(path: Path) -> bool:

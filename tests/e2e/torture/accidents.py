@@ -11,10 +11,12 @@ from itertools import count
 from command import wait_until
 
 ROLES = ("command", "server", "worker")
-#: At which of so many of its next calls of a function a process dies: a few happen once a run, others at every step.
-CALLS = {"open": 30, "fsync": 60, "replace": 30, "rename": 2, "unlink": 40, "mkdir": 4, "rmdir": 2}
+#: At which of so many of its next calls of a function a process dies at the latest: about as often a run calls it.
+CALLS = {"open": 16, "fsync": 32, "replace": 16, "rename": 1, "unlink": 16, "mkdir": 3, "rmdir": 1}
 #: Seconds within which a kill comes that is not aimed, a disk stays full, and a clock stays wrong.
 SOON, FULL, SLOW = 1.5, 1.5, 3.0
+#: Seconds after which a kill is called off that was aimed at a call which nobody makes.
+_PATIENCE = 5.0
 _HOUR = 3600
 _numbers = count()
 
@@ -56,7 +58,7 @@ class AimedKill:
         staged = ticket.with_name("new")
         staged.write_text(json.dumps(self._order))
         staged.replace(ticket)
-        wait_until(lambda: not ticket.exists() or not command.running(), patience=20.0)
+        wait_until(lambda: not ticket.exists() or not command.running(), patience=_PATIENCE)
         try:
             ticket.unlink()
         except FileNotFoundError:

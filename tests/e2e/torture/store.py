@@ -13,7 +13,7 @@ _BELONGS = re.compile(
 
 
 def said(folder):
-    """Everything that two equal studies have in common, to the byte: records but for cost and provenance, models, tables.
+    """What two equal studies have in common, to the byte: records but for cost and provenance, models, tables.
 
     Provenance names the installation and cost the effort; the checksum is of both.
     """
@@ -47,7 +47,8 @@ class Committed:
 
     def look(self):
         """Paths of records that are not as they were when they were first seen."""
-        now = {str(path.relative_to(self._folder)): path.read_bytes() for path in self._folder.glob("runs/[!.]*/*.json")}
+        found = self._folder.glob("runs/[!.]*/record.json")
+        now = {str(path.relative_to(self._folder)): path.read_bytes() for path in found}
         changed = sorted(name for name, content in self._seen.items() if now.get(name) != content)
         self._seen = now | self._seen
         return changed

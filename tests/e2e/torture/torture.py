@@ -12,6 +12,7 @@ import argparse
 import os
 import random
 import re
+import shutil
 import sys
 import time
 from collections import Counter
@@ -23,7 +24,7 @@ HERE = Path(__file__).parent
 sys.path.insert(0, str(HERE))
 
 import numpy as np  # noqa: E402
-from accidents import AimedKill, ClockSetBack, FullDisk, Kill, Place  # noqa: E402
+from accidents import CALLS, ROLES, AimedKill, ClockSetBack, FullDisk, Kill, Place  # noqa: E402
 from command import Command, orphans, wait_until  # noqa: E402
 from store import Committed, difference, done_twice, left_over, said  # noqa: E402
 
@@ -31,7 +32,7 @@ PAGE = HERE.parents[2] / "docs" / "running.md"
 HALVING = "search.stopping={epochs=[1,2],factor=2}"
 #: What a study is given, how many commands work on one store, and the weights of who is killed.
 IN_PROCESS = {"command": 1}
-PROCESSES = {"command": 1, "server": 1, "worker": 3}
+PROCESSES = {"command": 1, "server": 1, "worker": 6}
 ROUNDS = {
     "in process": (("--workers", "0"), 1, IN_PROCESS),
     "two workers": (("--workers", "2"), 1, PROCESSES),
@@ -121,10 +122,20 @@ class Torture:
         counts = f"{self.spent}/{self.kills} kills, {self.starts} starts, {minutes:.1f} min"
         print(f"study {self.studies} ({name}): {verdict}; {counts}", flush=True)
 
-    def table(self):
-        """What happened, in Markdown."""
-        rows = [f"| {role} | {where} | {number} |" for (role, where), number in sorted(self.happened.items())]
-        return "\n".join(["| Who | Where | Times |", "|---|---|---|", *rows])
+    def report(self):
+        """What happened and what came of it, in Markdown."""
+        places = ["at a random moment", *CALLS]
+        head = ["Killed", *(place if place not in CALLS else f"at `{place}`" for place in places)]
+        rows = [[role, *(str(self.happened[role, place]) for place in places)] for role in ROLES]
+        table = "\n".join(f"| {' | '.join(row)} |" for row in [head, ["---"] * len(head), *rows])
+        minutes = (time.monotonic() - self.began) / 60
+        others = f"{self.happened['disk', FullDisk.where]} times a full disk"
+        others += f", {self.happened['clock', ClockSetBack.where]} times a clock set back an hour"
+        verdict = "**WRONG**" if self.wrong else "nothing lost, doubled, changed or left over"
+        return (
+            f"{table}\n\n{self.spent} kills in {self.studies} studies, {others}; {self.starts} starts of the command, "
+            f"{minutes:.0f} minutes: {verdict}."
+        )
 
 
 class _Study:
@@ -133,9 +144,7 @@ class _Study:
     def __init__(self, torture, place, arguments, commands, weights):
         self.torture, self.place, self.random = torture, place, torture.random
         self.weights = weights
-        os.link(torture.folder / "vectors.npz", place.folder / "vectors.npz") if not place.disk else (
-            place.folder / "vectors.npz"
-        ).write_bytes((torture.folder / "vectors.npz").read_bytes())
+        shutil.copy(torture.folder / "vectors.npz", place.folder)
         self.arguments = ["run", str(HERE / "study.toml"), "--store", "store", *arguments]
         self.messages = torture.folder / f"messages-{torture.studies}"
         self.messages.touch()
@@ -167,7 +176,8 @@ class _Study:
         if self.random.random() < _OTHERS:
             return self.random.choice([FullDisk, ClockSetBack])(self.random)
         role = self.random.choices(list(self.weights), list(self.weights.values()))[0]
-        return self.random.choice([Kill, AimedKill])(role, self.random)
+        # A server writes nothing.
+        return self.random.choice([Kill, Kill if role == "server" else AimedKill])(role, self.random)
 
     def again(self, command):
         """The command if it runs, one that is started in its place if it was ended, None if it came to its end."""
@@ -194,8 +204,12 @@ def main():
     with TemporaryDirectory() as temporary:
         torture = Torture(options.keep or Path(temporary), options.kills, options.seed)
         torture.run({name: ROUNDS[name] for name in options.rounds})
-    print(torture.table())
-    print("\n".join(torture.wrong) or "nothing lost, doubled, changed or left over")
+    report = torture.report()
+    print("\n".join([report, *torture.wrong]))
+    if options.write:
+        page = PAGE.read_text(encoding="utf-8")
+        text = re.sub(r"(<!-- torture -->\n).*(\n<!-- end -->)", rf"\1\n{report}\n\2", page, flags=re.S)
+        PAGE.write_text(text, encoding="utf-8")
     sys.exit(bool(torture.wrong))
 
 

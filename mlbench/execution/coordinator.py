@@ -91,6 +91,7 @@ class _Coordinator:
         self.runtime = study.benchmark.runtime
         self.outcomes: dict[str, Outcome] = {}
         self.frontier = Frontier(study.plan.jobs)
+        self.found: dict[str, Work] = {}
         self.running: dict[str, Work] = {}
         self.elsewhere = Elsewhere(study.store.leases)
         self.attempts: Counter[str] = Counter()
@@ -98,11 +99,11 @@ class _Coordinator:
 
     def run(self) -> Summary:
         """Until nothing is left that could be done."""
-        waiting = [work.job for work in self._ready()]
-        for job in waiting:
-            self.frontier.put_back(job)
+        self.found = {work.job.key: work for work in self._ready()}
+        for work in self.found.values():
+            self.frontier.put_back(work.job)
         self.watch.begin(len(self.study.plan), self.summary.total)
-        if waiting:
+        if self.found:
             assert self.study.dataset is not None
             prepare_images(self.study.dataset, self.study.benchmark, self.watch)
             left = len(self.study.plan) - self.summary.total
@@ -139,6 +140,9 @@ class _Coordinator:
         """Jobs that can start, without those that are done or can never be."""
         for job in self.frontier:
             if job.key in self.control.cancelled:
+                continue
+            if work := self.found.pop(job.key, None):
+                yield work
                 continue
             request = self.study.request(job, self.outcomes)
             if request is None:

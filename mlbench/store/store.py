@@ -220,7 +220,7 @@ class Store:
         """
         file = folder / "record.json"
         try:
-            if (content := _content(file)) is None:
+            if (content := _content(file, folder)) is None:
                 return None
             record = Record.from_json(content, str(file))
             problem = self._foreign(record, folder)
@@ -253,12 +253,12 @@ class Store:
         return self._known
 
 
-def _content(file: Path) -> bytes | None:
+def _content(file: Path, folder: Path) -> bytes | None:
     """What is in a file whose folder appears as a whole, perhaps between two looks; None if there is no folder."""
     try:
         return file.read_bytes()
     except FileNotFoundError:
-        return file.read_bytes() if file.parent.exists() else None
+        return file.read_bytes() if folder.exists() else None
 
 
 def _is_foreign(path: Path) -> bool:

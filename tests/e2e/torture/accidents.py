@@ -16,7 +16,7 @@ CALLS = {"open": 16, "fsync": 32, "replace": 16, "rename": 1, "unlink": 16, "mkd
 #: Seconds within which a kill comes that is not aimed, a disk stays full, and a clock stays wrong.
 SOON, FULL, SLOW = 1.5, 1.5, 3.0
 #: Seconds after which a kill is called off that was aimed at a call which nobody makes.
-_PATIENCE = 5.0
+_PATIENCE = 10.0
 _HOUR = 3600
 _numbers = count()
 
@@ -44,12 +44,18 @@ class Kill:
 
 
 class AimedKill:
-    """SIGKILL just before or after a call of which commits, checkpoints and leases are made."""
+    """SIGKILL just before or after a call of which commits, checkpoints and leases are made.
 
-    def __init__(self, role, random):
+    Args:
+        role: Of whom.
+        random: Says which and when.
+        runs: After how many runs at the latest.
+    """
+
+    def __init__(self, role, random, runs=1):
         self.role = role
         self.where = random.choice(list(CALLS))
-        number, when = random.randint(1, CALLS[self.where]), random.choice(["before", "after"])
+        number, when = random.randint(1, runs * CALLS[self.where]), random.choice(["before", "after"])
         self._order = {"role": role, "call": self.where, "n": number, "when": when, "id": str(next(_numbers))}
 
     def happen(self, command, place):

@@ -176,8 +176,10 @@ class _Study:
         if self.random.random() < _OTHERS:
             return self.random.choice([FullDisk, ClockSetBack])(self.random)
         role = self.random.choices(list(self.weights), list(self.weights.values()))[0]
-        # A server writes nothing.
-        return self.random.choice([Kill, Kill if role == "server" else AimedKill])(role, self.random)
+        if role == "server" or self.random.random() < 0.5:  # a server writes nothing
+            return Kill(role, self.random)
+        # A worker does one run, and a command in whose process runs are done would not get far with so few.
+        return AimedKill(role, self.random, runs=8 if self.weights is IN_PROCESS else 1)
 
     def again(self, command):
         """The command if it runs, one that is started in its place if it was ended, None if it came to its end."""
@@ -202,7 +204,7 @@ def main():
     parser.add_argument("--keep", type=Path, help="an empty folder in which everything stays")
     options = parser.parse_args()
     with TemporaryDirectory() as temporary:
-        torture = Torture(options.keep or Path(temporary), options.kills, options.seed)
+        torture = Torture(options.keep.resolve() if options.keep else Path(temporary), options.kills, options.seed)
         torture.run({name: ROUNDS[name] for name in options.rounds})
     report = torture.report()
     print("\n".join([report, *torture.wrong]))

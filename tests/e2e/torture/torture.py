@@ -57,6 +57,7 @@ class Torture:
 
     def __init__(self, folder, kills, seed):
         self.folder, self.kills, self.random = folder, kills, random.Random(seed)
+        self.share = kills
         self.happened, self.wrong = Counter(), []
         self.starts = self.studies = 0
         self.began = time.monotonic()
@@ -86,6 +87,7 @@ class Torture:
 
     def run(self, rounds):
         """Study after study."""
+        self.share = -(-self.kills // len(rounds))  # at most so many in one study, so that all kinds get some
         for each in rounds.values():
             self.undisturbed(each[0])
         while self.spent < self.kills and not self.wrong:
@@ -149,6 +151,7 @@ class _Study:
         self.messages = torture.folder / f"messages-{torture.studies}"
         self.messages.touch()
         self.committed = Committed(place.store)
+        self.limit = min(torture.kills, torture.spent + torture.share)
         self.commands = [self.start() for _ in range(commands)]
         self.excused = False
 
@@ -161,7 +164,7 @@ class _Study:
         """Until all commands came to their end."""
         while self.commands:
             command = self.random.choice(self.commands)
-            if self.torture.spent < self.torture.kills:
+            if self.torture.spent < self.limit:
                 accident = self.accident()
                 if accident.happen(command, self.place):
                     self.torture.happened[accident.role, accident.where] += 1

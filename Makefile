@@ -11,7 +11,7 @@ quickstart: .venv/.installed  ## install, run the quickstart benchmark, print it
 	$(BIN)/mlbench run quickstart
 
 test: .venv/.installed-dev  ## all tests and doctests
-	$(BIN)/python -m pytest
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest --numprocesses auto --maxprocesses 4 --dist loadfile
 
 check: .venv/.installed-dev  ## style, types, import directions
 	$(BIN)/ruff check .

@@ -268,6 +268,7 @@ def context_of(study: Study) -> Context:
         as_table(benchmark.model.trunk),
         skipped=study.recipe.dataset.skipped,
         loaders=loaders_of(runtime, benchmark.training),
+        images=runtime.images,
         checkpoint_every=runtime.checkpoint_every,
         timeout=runtime.timeout,
     )

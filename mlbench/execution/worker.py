@@ -61,6 +61,7 @@ class Context:
     trunk: Mapping[str, Any] | None = None
     skipped: Sequence[str] = ()
     loaders: int = 0
+    images: Literal["mapped", "device"] = "mapped"
     checkpoint_every: float = 60.0
     timeout: float | None = None
     forks: bool = False
@@ -225,7 +226,8 @@ class Worker:
         labels = [torch.from_numpy(view.labels) for view in views]
         models = (self._model(request, run, views[0]) for run in request["models"])
         # A row a model: of the queries and, where there is one, of the gallery.
-        embeddings = [[embed(model, view, transform, self.context.device) for view in views] for model in models]
+        where = (self.context.device, self.context.loaders)
+        embeddings = [[embed(model, view, transform, *where) for view in views] for model in models]
         joined = [concatenate(parts) for parts in zip(*embeddings, strict=True)]
         separated = [measure(metrics, parts, labels) for parts in embeddings]
         return {"separated": separated, "concatenated": measure(metrics, joined, labels)}
@@ -257,7 +259,9 @@ class Worker:
 
     def setup(self, request: Mapping[str, Any], learn: ImageView, ranks: Ranks = ALONE) -> Setup:
         """The parts of a training that is to learn from a view."""
-        return setup_of(request, learn, self.context.device, self._trunk(request), self.context.loaders, ranks)
+        context = self.context
+        trunk = self._trunk(request)
+        return setup_of(request, learn, context.device, trunk, context.loaders, ranks, context.images)
 
     def views(self, request: Mapping[str, Any], parts: Sequence[Part]) -> list[ImageView]:
         """The images of parts of the dataset, as a request wants them resized."""

@@ -5,7 +5,7 @@ PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check --constr
 PLUGINS := $(wildcard plugins/*)
 SOURCES := pyproject.toml constraints.txt kernels/pyproject.toml $(PLUGINS:%=%/pyproject.toml)
 
-.PHONY: quickstart test test-cluster check perf gpu docs clean
+.PHONY: quickstart test test-cluster torture check perf gpu docs clean
 
 quickstart: .venv/.installed  ## install, run the quickstart benchmark, print its leaderboard
 	$(BIN)/mlbench run quickstart
@@ -22,6 +22,9 @@ check: .venv/.installed-dev  ## style, types, import directions
 test-cluster: .venv/.installed-dev  ## Ray with a worker killed, SLURM's stand-in; installs both; minutes
 	$(PIP) --editable '.[ray,slurm]'
 	$(BIN)/python -m pytest tests/e2e/on_ray.py tests/e2e/on_slurm.py
+
+torture: .venv/.installed-dev  ## a study under 200 kills, full disks and wrong clocks; half an hour, less on an idle machine
+	$(BIN)/python tests/e2e/torture/torture.py --write
 
 perf: .venv/.installed-dev  ## end-to-end figures beside their peers', into leaderboards/performance; an idle machine, half an hour
 	$(PIP) --editable '.[peers]'

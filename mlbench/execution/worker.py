@@ -26,6 +26,7 @@ from mlbench.execution.launch import RankDied, devices_of, launched, ranks_of
 from mlbench.registry import Resolved, culprits, provenance_of, resolve, source_of, sources_in, use_file
 from mlbench.spec import Transforms, canonical_json, digest
 from mlbench.store import Record, Store
+from mlbench.store.atomic import disk_is_full
 from mlbench.store.checkpoints import Checkpoints
 from mlbench.training import CannotResume, Interrupted, Keeper, Meter, Trained, embed, train
 from mlbench.training.loop import Setup
@@ -127,7 +128,7 @@ class Worker:
             UnknownNameError: If a component is not installed any more.
             DataError: If the dataset cannot be read or is not the one planned for.
             PluginError: If un-packaged code is no longer what it was when the plan was made.
-            StoreError: If the record cannot be written.
+            StoreError: If the record cannot be written, or the disk is full.
             Interrupted: If the job was asked to stop.
             RuntimeError: If memory ran out.
             RankDied: If one of several processes of the run ended.
@@ -160,6 +161,8 @@ class Worker:
         except Exception as reason:
             if out_of_memory(reason):
                 raise
+            if disk_is_full(reason):  # of the log, into which components print
+                raise StoreError(f"{reason}; free some space and give the same command again") from reason
             blame = culprits(reason, request)
             said = f"{type(reason).__name__}: {reason}{f' ({blame})' if blame else ''}\n{tail_of(reason)}"
             outcome, error = "failed", said.encode(errors="backslashreplace").decode()

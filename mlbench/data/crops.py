@@ -64,7 +64,20 @@ def crop_boxes(sizes: Tensor, crop: RandomResizedCrop, draws: Tensor) -> Tensor:
 
 def centre_crops(images: Pixels, size: int) -> Iterator[Tensor]:
     """The central square of every image, on zeros where the image is smaller: uint8 ``[C, size, size]`` each."""
-    return (_centre(image, size) for image in images)
+    return (centre_crop(image, size) for image in images)
+
+
+def centre_crop(image: Tensor, size: int) -> Tensor:
+    """The same of one image ``[C, H, W]``, or of a batch of one size ``[B, C, H, W]``."""
+    height, width = image.shape[-2:]
+    if (height, width) == (size, size):
+        return image
+    below, beside = max(size - height, 0), max(size - width, 0)
+    if below or beside:
+        image = functional.pad(image, (beside // 2, beside - beside // 2, below // 2, below - below // 2))
+    # Half to even, as torchvision does, so that evaluation sees the same pixels as there.
+    top, left = round((image.shape[-2] - size) / 2), round((image.shape[-1] - size) / 2)
+    return image[..., top : top + size, left : left + size]
 
 
 def _largest_in_range(sizes: Tensor, ratio: tuple[float, float]) -> Tensor:
@@ -81,15 +94,3 @@ def _resized(part: Tensor, size: int) -> Tensor:
     return functional.interpolate(colours_together, (size, size), mode="bilinear", antialias=True, align_corners=False)[
         0
     ]
-
-
-def _centre(image: Tensor, size: int) -> Tensor:
-    height, width = image.shape[-2:]
-    if (height, width) == (size, size):
-        return image
-    below, beside = max(size - height, 0), max(size - width, 0)
-    if below or beside:
-        image = functional.pad(image, (beside // 2, beside - beside // 2, below // 2, below - below // 2))
-    # Half to even, as torchvision does, so that evaluation sees the same pixels as there.
-    top, left = round((image.shape[-2] - size) / 2), round((image.shape[-1] - size) / 2)
-    return image[..., top : top + size, left : left + size]

@@ -54,10 +54,13 @@ class ImageView:
     @property
     def vectors(self) -> bool:
         """Whether the items are vectors."""
-        return isinstance(self._pixels, Tensor)
+        return are_vectors(self._pixels)
 
     def images(self, indices: Sequence[int] | Ints) -> Pixels:
-        """The images at ``indices``: uint8 ``[C, H, W]`` each, not copied. Vectors: ``[B, D]`` float32."""
+        """The images at ``indices``: uint8 ``[C, H, W]`` each, not copied. Vectors: ``[B, D]`` float32.
+
+        Images of one size that are in memory, not mapped: ``[B, C, H, W]``.
+        """
         wanted = np.asarray(indices, dtype=np.int64)
         if isinstance(self._pixels, Tensor):
             return self._pixels[torch.from_numpy(wanted)]

@@ -10,7 +10,7 @@ from mlbench.spec.transforms import Transforms
 
 
 class Normalise:
-    """``(pixels / 255 - mean) / std`` of one image; for ``bgr-255`` RGB turns into BGR and 0..255 stays.
+    """``(pixels / 255 - mean) / std`` of an image, or of small ones together; ``bgr-255``: as BGR, 0..255 stays.
 
     By numpy, whose loops take any strides, backwards too: the layout, the order of the channels and the mirror cost no
     pass of their own. An image's bytes and floats stay in the processor's cache in between.
@@ -29,12 +29,12 @@ class Normalise:
     def __call__(
         self, pixels: npt.NDArray[Any], out: npt.NDArray[np.float32], *, flip: bool = False, invert: bool = False
     ) -> None:
-        """Normalise an image, inverted and mirrored before if that is asked for.
+        """Normalise images, inverted and mirrored before if that is asked for.
 
         Args:
-            pixels: 0 to 255, ``[C, H, W]``: uint8, read fastest if its colours lie together, or float32, which is
-                overwritten.
-            out: Contiguous; three channels may come of one. ``[output_channels, H, W]``
+            pixels: 0 to 255, ``[C, H, W]`` or ``[B, C, H, W]``: uint8, read fastest if its colours lie together, or
+                float32, which is overwritten.
+            out: Contiguous; three channels may come of one. ``[output_channels, H, W]`` or a batch of them
             flip: Whether left and right change places.
             invert: Whether values become 255 less them.
         """
@@ -42,21 +42,22 @@ class Normalise:
         if invert:
             np.subtract(255, values, out=values)
         if self._bgr_255:
-            values = values[::-1]
+            values = values[..., ::-1, :, :]
         else:
             np.divide(values, 255, out=values)
         if flip:
-            values = values[:, :, ::-1]
+            values = values[..., ::-1]
         np.subtract(values, self._mean, out=out)
         if self._std is not None:
             np.divide(out, self._std, out=out)
 
     def _floats(self, pixels: npt.NDArray[np.uint8]) -> npt.NDArray[np.float32]:
         """A copy with its colours together, in memory that every thread has once: fresh memory costs a pass more."""
-        channels, height, width = pixels.shape
+        *batch, channels, height, width = pixels.shape
+        shape = (*batch, height, width, channels)
         room: npt.NDArray[np.float32] | None = getattr(self._scratch, "room", None)
-        if room is None or room.shape != (height, width, channels):
-            room = self._scratch.room = np.empty((height, width, channels), np.float32)
-        values = room.transpose(2, 0, 1)
+        if room is None or room.shape != shape:
+            room = self._scratch.room = np.empty(shape, np.float32)
+        values = np.moveaxis(room, -1, -3)
         np.copyto(values, pixels)
         return values

@@ -77,11 +77,12 @@ class Shelf:
         #: Indices of the items that cannot be decoded.
         self.damaged: list[int] = np.sort(items[shapes[:, 0] == 0]).tolist()
 
-    def take(self, items: Ints) -> Images:
+    def take(self, items: Ints) -> Images | Tensor:
         """The images of these items of the dataset, in their order, and a way to no others.
 
         Neighbours share a buffer. Of a mapped chunk with more than 16 runs of neighbours, one buffer spans all; then
-        it is the index alone that leads to no other image.
+        it is the index alone that leads to no other image. Images of one size that are in memory become one tensor,
+        ``[N, C, H, W]``: a batch of them is taken and normalised as a whole, many times as fast if they are small.
         """
         buffers: list[Tensor] = []
         places = np.zeros((len(items), 5), np.int64)
@@ -97,7 +98,10 @@ class Shelf:
                 start = int(chunk.ends[first] - sizes[0])
                 places[here] = np.column_stack([np.full(len(rows), len(buffers)), starts - start, chunk.shapes[rows]])
                 buffers.append(torch.from_numpy(chunk.read(start, int(chunk.ends[last]))))
-        return Images(buffers, places, self.channels)
+        images = Images(buffers, places, self.channels)
+        if any(chunk.mapped for chunk in self._chunks) or len(np.unique(places[:, 2:], axis=0)) != 1:
+            return images
+        return torch.stack(list(images))
 
 
 def _runs(places: Ints, most: int) -> Iterator[slice]:

@@ -2,11 +2,13 @@
 
 from typing import NamedTuple
 
+import numpy as np
+import numpy.typing as npt
 import torch
 from torch import Tensor
 
 from mlbench.data.affine import AFFINE_DRAWS, random_affine
-from mlbench.data.crops import CROP_DRAWS, centre_crops, crop_boxes, cut_boxes, sizes_of
+from mlbench.data.crops import CROP_DRAWS, centre_crop, centre_crops, crop_boxes, cut_boxes, sizes_of
 from mlbench.data.images import Pixels, are_vectors
 from mlbench.data.normalise import Normalise
 from mlbench.spec.transforms import Transforms
@@ -84,6 +86,9 @@ class TrainTransform:
     def apply(self, images: Pixels, draws: Draws, out: Tensor) -> None:
         """Transform images of a batch into ``out``; a part of a batch gives that part of the whole, bit for bit."""
         config = self._config
+        if config.crop is None and config.affine is None and isinstance(images, Tensor):
+            self._apply_alike(centre_crop(images, config.size).numpy(), draws, out.numpy())
+            return
         cut = cut_boxes(images, config.size, draws.boxes) if config.crop else centre_crops(images, config.size)
         if config.affine is not None:
             whole = torch.stack(list(cut)).contiguous().float()
@@ -91,6 +96,15 @@ class TrainTransform:
         chance = zip(draws.flip.tolist(), draws.invert.tolist(), strict=True)
         for pixels, room, (flip, invert) in zip(cut, out.numpy(), chance, strict=True):
             self._normalise(pixels.numpy(), room, flip=flip, invert=invert)
+
+    def _apply_alike(self, pixels: npt.NDArray[np.uint8], draws: Draws, out: npt.NDArray[np.float32]) -> None:
+        """All images at once that chance treats alike."""
+        kinds = draws.flip.numpy() + 2 * draws.invert.numpy()
+        for kind in np.unique(kinds):
+            rows = np.flatnonzero(kinds == kind)
+            room = np.empty_like(out[: len(rows)])
+            self._normalise(pixels[rows], room, flip=kind % 2 == 1, invert=kind >= 2)
+            out[rows] = room
 
 
 class EvalTransform:
@@ -126,6 +140,9 @@ class EvalTransform:
 
     def apply(self, images: Pixels, out: Tensor) -> None:
         """Transform images into ``out``."""
+        if isinstance(images, Tensor):
+            self._normalise(centre_crop(images, self._config.size).numpy(), out.numpy())
+            return
         for pixels, room in zip(centre_crops(images, self._config.size), out.numpy(), strict=True):
             self._normalise(pixels.numpy(), room)
 

@@ -306,6 +306,17 @@ def test_the_first_resize_is_torchvisions(theirs, height: int, width: int, short
     assert np.array_equal(resized(image, shorter), expected)
 
 
+@settings(max_examples=40, deadline=None)
+@given(st.data())
+def test_images_of_one_size_fare_together_as_one_by_one(data: st.DataObject) -> None:
+    height, width, size = (data.draw(st.integers(1, 12)) for _ in range(3))
+    channels, pixels = data.draw(st.sampled_from([(1, "unit"), (3, "unit"), (3, "bgr-255")]))
+    images = random_images(data.draw(st.integers(1, 9)), channels, height, width, seed=data.draw(st.integers(0, 99)))
+    spec = config(size=size, flip=0.5, invert=0.5, pixels=pixels, mean=[0.4, 0.5, 0.6], std=[0.2, 0.3, 0.25])
+    assert torch.equal(TrainTransform(spec)(images, generator()), TrainTransform(spec)(list(images), generator()))
+    assert torch.equal(EvalTransform(spec)(images), EvalTransform(spec)(list(images)))
+
+
 def test_the_callers_images_are_left_alone() -> None:
     images = random_images(4, 3, 16, 16)
     before = images.clone()

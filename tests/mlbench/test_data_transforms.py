@@ -309,7 +309,7 @@ def test_the_first_resize_is_torchvisions(theirs, height: int, width: int, short
 @settings(max_examples=40, deadline=None)
 @given(st.data())
 def test_images_of_one_size_fare_together_as_one_by_one(data: st.DataObject) -> None:
-    height, width, size = (data.draw(st.integers(1, 12)) for _ in range(3))
+    height, width, size = (data.draw(st.integers(8, 20)) for _ in range(3))
     channels, pixels = data.draw(st.sampled_from([(1, "unit"), (3, "unit"), (3, "bgr-255")]))
     images = random_images(data.draw(st.integers(1, 9)), channels, height, width, seed=data.draw(st.integers(0, 99)))
     spec = config(size=size, flip=0.5, invert=0.5, pixels=pixels, mean=[0.4, 0.5, 0.6], std=[0.2, 0.3, 0.25])

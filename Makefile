@@ -19,9 +19,9 @@ check: .venv/.installed-dev  ## style, types, import directions
 	$(BIN)/mypy mlbench kernels/mlbench_kernels
 	$(BIN)/lint-imports --no-cache
 
-test-cluster: .venv/.installed-dev  ## Ray with a worker killed, SLURM's stand-in; installs both; minutes
+test-cluster: .venv/.installed-dev  ## Ray and SLURM's stand-in, with workers, nodes and the head killed; installs both; minutes
 	$(PIP) --editable '.[ray,slurm]'
-	$(BIN)/python -m pytest tests/e2e/on_ray.py tests/e2e/on_slurm.py
+	$(BIN)/python -m pytest tests/e2e/on_ray.py tests/e2e/on_slurm.py --verbose --durations=0
 
 perf: .venv/.installed-dev  ## benchmarks, each beside its peer; minutes
 	$(BIN)/python -m pytest tests/perf/bench_*.py -s

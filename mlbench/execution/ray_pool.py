@@ -28,6 +28,12 @@ _SETTINGS = {"RAY_USAGE_STATS_ENABLED": "0", "RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO
 class _Driver:
     process: subprocess.Popen[str]
 
+    def hang_up(self) -> None:
+        """Say no more; it ends then, if it has not yet."""
+        assert self.process.stdin is not None
+        with suppress(OSError):  # what was still on its way to it
+            self.process.stdin.close()
+
     def send(self, message: Mapping[str, Any]) -> None:
         """Say something; if it died, `news` hears of that."""
         assert self.process.stdin is not None
@@ -100,9 +106,7 @@ class RayPool:
     def close(self) -> None:
         """Take leave of Ray; what it still ran ends."""
         process = self._driver.process
-        assert process.stdin is not None
-        with suppress(OSError):
-            process.stdin.close()
+        self._driver.hang_up()
         with suppress(subprocess.TimeoutExpired):
             process.wait(_LEAVE)
         kill(process)
@@ -118,6 +122,7 @@ class RayPool:
         if self._lost_at is None:
             self._lost_at = time.monotonic()
             stopped.append(Message("note", "", f"lost Ray; looking for it for {_PATIENCE:.0f} seconds"))
+        self._driver.hang_up()
         self._driver = self._start()
         return [*stopped, *self._given_up()]
 

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 from accidents import said
-from clusters import METHODS, AtFirst, events, processes, stop_and_go_on, study, validated
+from clusters import AtFirst, events, processes, stop_and_go_on, study, validated
 
 import mlbench
 from mlbench.api import ConfigError
@@ -27,6 +27,7 @@ def token():
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("RAY_AUTH_MODE", "token")
         patch.setenv("RAY_AUTH_TOKEN", secrets.token_hex(32))
+        patch.setenv("RAY_gcs_rpc_server_reconnect_timeout_s", "5")  # Ray's own patience with a head: a minute
         yield
 
 
@@ -78,7 +79,7 @@ def cluster():
             cluster.kill(name)
 
 
-def test_a_killed_worker_loses_nothing(tiny, tmp_path, here, undisturbed):
+def test_a_killed_worker_loses_nothing(tiny, tmp_path, undisturbed):
     store = tmp_path / "store"
 
     def kill():
@@ -91,7 +92,6 @@ def test_a_killed_worker_loses_nothing(tiny, tmp_path, here, undisturbed):
     assert not result.summary.failed and said(Store(store)) == undisturbed
     again = mlbench.run(study(tiny, executor="ray", workers=2), store=store)
     assert not again.summary.done and len(again.summary.cached) == again.summary.total
-    assert {event["epoch"] for event in validated(store)} == {event["epoch"] for event in validated(here)}
 
 
 class NodeThenHead(AtFirst):
@@ -130,13 +130,14 @@ def test_runs_that_are_asked_to_stop_keep_their_state(tiny, tmp_path, here, clus
 
 
 def test_a_run_of_two_ranks_is_one_task_on_one_node(tiny, tmp_path, cluster):
-    wide = study(tiny, METHODS[0], ranks=2, executor="ray", workers=1)
+    wide = study(tiny, ranks=2, executor="ray", workers=1)
     elsewhere = wide | {"runtime": wide["runtime"] | {"address": cluster.address}}
     with pytest.raises(ConfigError, match=r"nothing in the cluster has room for a run, which needs .*'num_cpus': 2"):
         mlbench.run(elsewhere, store=tmp_path / "store")
     there = mlbench.run(wide, store=tmp_path / "store")
-    here = mlbench.run(study(tiny, METHODS[0], ranks=2, workers=1), store=tmp_path / "here")
+    here = mlbench.run(study(tiny, ranks=2, workers=1), store=tmp_path / "here")
     assert not there.summary.failed and said(Store(there.store)) == said(Store(here.store))
+    assert validated(there.store) == validated(here.store) != []
 
 
 def test_where_no_ray_is_the_command_says_so(tiny, tmp_path, token):

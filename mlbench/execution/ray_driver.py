@@ -95,7 +95,7 @@ class _Driver:
 def _next(job: str, stream: Any) -> Message:
     try:
         return Message(**json.loads(ray.get(next(stream))))
-    except ray.exceptions.TaskCancelledError:
+    except (ray.exceptions.TaskCancelledError, StopIteration):
         return Message("stopped", job)
     except ray.exceptions.OutOfMemoryError as error:
         return Message("died", job, {"reason": "memory", "error": str(error)})
@@ -114,7 +114,7 @@ def _knock(address: str) -> None:
     """Raise at once if nobody is at ``host:port``: Ray itself waits for minutes."""
     host, _, port = address.rpartition(":")
     if port.isdigit():
-        socket.create_connection((host, int(port)), _ANSWER).close()
+        socket.create_connection((host.strip("[]"), int(port)), _ANSWER).close()
 
 
 def say(out: TextIO, message: Message) -> None:

@@ -31,7 +31,7 @@ _POLL, _CANCELLED = 30.0, 3.0
 _REQUEUES = 1000
 #: How the states begin of a job that has ended: SLURM's and those of submitit's stand-in.
 _ENDED = ("BOOT_FAIL", "CANCELLED", "COMPLETED", "DEADLINE", "FAILED", "NODE_FAIL", "OUT_OF_ME", "TIMEOUT")
-_ENDED_LOCALLY = ("FINISHED", "INTERRUPTED")
+_ENDED_LOCALLY, _LOCALLY_RUNNING = ("FINISHED", "INTERRUPTED"), "RUNNING"
 #: States of a job that has ended and is not to blame, unless SLURM queues it again: then it has another one soon.
 _NOT_ITS_FAULT = ("PREEMPTED", "REVOKED")
 
@@ -46,6 +46,7 @@ class _Sent:
         log: Where its last words will be.
         asked: Whether it was cancelled from here.
         preempted: Whether the last look found it so.
+        last: Its last message.
     """
 
     submitted: Any
@@ -54,12 +55,16 @@ class _Sent:
     read: int = 0
     asked: bool = False
     preempted: bool = False
+    last: Message | None = None
 
     def news(self) -> list[Message]:
         """What it said since the last look."""
-        with self.said.open("rb") as file:
-            file.seek(self.read)
-            new = file.read()
+        try:
+            with self.said.open("rb") as file:
+                file.seek(self.read)
+                new = file.read()
+        except OSError:  # a disk that is away for a while
+            return []
         new = new[: new.rfind(b"\n") + 1]  # the rest of a line is still on its way
         self.read += len(new)
         return [Message(**json.loads(line)) for line in new.splitlines()]
@@ -128,14 +133,15 @@ class SlurmPool:
     def _hear(self, job: str, state: str) -> Iterator[Message]:
         sent = self._sent[job]
         for message in sent.news():
-            yield message
-            if message.kind != "told":
-                del self._sent[job]
-                sent.said.unlink()
-                return
-        if (ended := _silent_end(job, sent, state)) is not None:
+            if message.kind == "told":
+                yield message
+            else:
+                sent.last = message
+        last = sent.last or _silent_end(job, sent, state)
+        if last is not None and state != _LOCALLY_RUNNING:
             del self._sent[job]
-            yield ended
+            sent.said.unlink(missing_ok=True)
+            yield last
 
     def _states(self) -> dict[str, str]:
         """What is known of how jobs are; of SLURM's only now and then, by one question for all."""

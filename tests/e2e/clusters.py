@@ -23,7 +23,7 @@ def study(tiny, ranks=1, **runtime):
 
 
 class AtFirst(Watch):
-    """Does something once a training has left its first checkpoint.
+    """Does something once a training has left its first checkpoint of this command.
 
     Attributes:
         said: What a user would read.
@@ -38,12 +38,15 @@ class AtFirst(Watch):
         super().started(job, run)
         if self.action:
             action, self.action = self.action, None
-            threading.Thread(target=self._wait, args=(action,), daemon=True).start()
+            threading.Thread(target=self._wait, args=(action, self._checkpoints()), daemon=True).start()
 
-    def _wait(self, action):
-        while not list(self.store.glob("checkpoints/*/*.ckpt")):
+    def _wait(self, action, before):
+        while not self._checkpoints() - before:
             time.sleep(0.1)
         action()
+
+    def _checkpoints(self):
+        return set(self.store.glob("checkpoints/*/*.ckpt"))
 
     def note(self, text):
         self.said.append(text)

@@ -53,7 +53,8 @@ def _forward(norm: Any, images: Tensor) -> Tensor:
     normed = centred * (variance + norm.eps).rsqrt().view(shape)
     if norm.affine:
         normed = normed * norm.weight.view(shape) + norm.bias.view(shape)
-    return normed.to(images.dtype)
+    found: Tensor = normed.to(images.dtype)
+    return found
 
 
 @torch.no_grad()

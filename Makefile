@@ -5,13 +5,13 @@ PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check --constr
 PLUGINS := $(wildcard plugins/*)
 SOURCES := pyproject.toml constraints.txt kernels/pyproject.toml $(PLUGINS:%=%/pyproject.toml)
 
-.PHONY: quickstart test test-cluster check perf gpu docs clean
+.PHONY: quickstart test test-cluster torture check perf gpu docs clean
 
 quickstart: .venv/.installed  ## install, run the quickstart benchmark, print its leaderboard
 	$(BIN)/mlbench run quickstart
 
 test: .venv/.installed-dev  ## all tests and doctests
-	$(BIN)/python -m pytest
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest --numprocesses auto --maxprocesses 4 --dist loadfile
 
 check: .venv/.installed-dev  ## style, types, import directions
 	$(BIN)/ruff check .
@@ -23,8 +23,13 @@ test-cluster: .venv/.installed-dev  ## Ray and SLURM's stand-in, with workers, n
 	$(PIP) --editable '.[ray,slurm]'
 	$(BIN)/python -m pytest tests/e2e/on_ray.py tests/e2e/on_slurm.py --verbose --durations=0
 
-perf: .venv/.installed-dev  ## benchmarks, each beside its peer; minutes
-	$(BIN)/python -m pytest tests/perf/bench_*.py -s
+torture: .venv/.installed-dev  ## a study under 200 kills, full disks and wrong clocks; half an hour, less on an idle machine
+	$(BIN)/python tests/e2e/torture/torture.py --write
+
+perf: .venv/.installed-dev  ## end-to-end figures beside their peers', into leaderboards/performance; an idle machine, half an hour
+	$(PIP) --editable '.[peers]'
+	OMP_NUM_THREADS=1 MLBENCH_BENCH_FIGURES=leaderboards/performance $(BIN)/python -m pytest -s \
+		$(wildcard $(foreach name,execution loader losses retrieval step,tests/perf/bench_$(name).py))
 
 gpu:  ## kernels checked and timed on a CUDA GPU, under eight minutes; installs nothing: needs torch and Triton
 	PYTHONPATH=$(CURDIR)/kernels$(PYTHONPATH:%=:%) $(or $(wildcard $(BIN)/python),$(PYTHON)) -m mlbench_kernels.bench \

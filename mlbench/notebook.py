@@ -1,6 +1,7 @@
 """The harness from Python: for notebooks and scripts."""
 
 from collections.abc import Iterable, Mapping
+from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -66,11 +67,14 @@ def run(
         use_file(file)
     refuse_broken()
     study = open_study(load_benchmark(benchmark, overrides), store, watch)
-    events = Events(study.store.path / "events.jsonl", watch or Watch())
-    summary = run_plan(study, events, retry_failed=retry_failed)
-    write_leaderboard(study.store, study.store.path)
-    write_intervals(study.store, study.store.path)
+    with closing(Events(study.store.path / "events.jsonl", watch or Watch())) as events:
+        summary = run_plan(study, events, retry_failed=retry_failed, publish=_publish)
     return Result(study.store.path, summary)
+
+
+def _publish(store: Store) -> None:
+    write_leaderboard(store, store.path)
+    write_intervals(store, store.path)
 
 
 def plan(

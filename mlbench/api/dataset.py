@@ -93,11 +93,15 @@ class Archive:
             apt-get; empty where a person must ask for it.
         checksum: ``"md5:..."`` or ``"sha256:..."`` of the whole file; empty where the owner's file has none that is
             known, which `prepare` then says.
+        folder: Where in the dataset's folder it is unpacked; empty for the top.
+        nested: Whether it is an archive of tars, each of which is unpacked into a folder of its name.
     """
 
     name: str
     url: str = ""
     checksum: str = ""
+    folder: str = ""
+    nested: bool = False
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -23,6 +23,10 @@ class UnknownNameError(ConfigError):
         self.name = name
 
 
+class MissingWeightsError(ConfigError):
+    """The weights that a trunk is to start from are not there."""
+
+
 class PluginError(MlbenchError):
     """A component failed to import or to construct; the message carries entry point, distribution and version."""
 

@@ -23,17 +23,21 @@ _DEFAULT = Path("tests/perf")
 
 @app.command()
 def run(
+    side: Annotated[str, typer.Argument(help="A git revision, a folder or a requirement. Default: as installed.")] = "",
     benchmarks: Benchmarks = None,
     only: Only = "",
-    append: Annotated[bool, typer.Option("--append", help="Add the times to the history.")] = False,
+    append: Annotated[bool, typer.Option("--append", help="Add medians of five processes to the history.")] = False,
     counted: Annotated[bool, typer.Option("--counted", help="Count, compare with the baseline; exact.")] = False,
     baseline: Baseline = _BASELINE,
     history: Annotated[Path, typer.Option("--history", help="The file to append to.")] = _HISTORY,
 ) -> None:
-    """Time the benchmarks here, once; or count what they do and compare with the committed baseline."""
+    """Time the benchmarks once; or count what they do here and compare with the committed baseline."""
+    import tempfile
+
     from mlbench.perf import baseline as gate
     from mlbench.perf import history as past
     from mlbench.perf import sessions
+    from mlbench.perf.sides import install, revision
 
     if counted:
         worse = gate.differences(gate.read(baseline), gate.measure(benchmarks or [_DEFAULT]))
@@ -41,35 +45,45 @@ def run(
             print(line)
         print(f"{len(worse)} became more than in {baseline}" if worse else f"nothing became more than in {baseline}")
         raise typer.Exit(REFUSED if worse else 0)
-    found = sessions.run(benchmarks or [_DEFAULT], only=only)
-    for name, seconds in sorted(found.seconds.items()):
+    with tempfile.TemporaryDirectory(prefix="mlbench-perf-") as folder:
+        installed = install(side, Path(folder), Path.cwd()) if side else None
+        sites = [installed.site] if installed else []
+        found = [sessions.run(benchmarks or [_DEFAULT], sites, only=only) for _ in range(5 if append else 1)]
+    for name, seconds in sorted(found[-1].seconds.items()):
         print(f"{seconds * 1000:10.3f} ms  {name}")
-    for name, cause in found.failures.items():
+    for name, cause in found[-1].failures.items():
         print(f"failed: {name}: {cause}")
     if append:
-        past.append(history, _revision(), found)
-    raise typer.Exit(UNDECIDED if found.failures or not found.seconds else 0)
+        past.append(history, installed.revision if installed else revision(), found)
+    raise typer.Exit(UNDECIDED if found[-1].failures or not found[-1].seconds else 0)
 
 
 @app.command()
 def compare(
-    base: Annotated[str, typer.Argument(help="A git revision, a folder, or a requirement such as acme==1.2.")],
+    base: Annotated[str, typer.Argument(help="A git revision, a folder, a requirement such as acme==1.2, or JSON.")],
     head: Annotated[str, typer.Argument(help="The same of the other side. Default: this folder.")] = ".",
     benchmarks: Benchmarks = None,
     only: Only = "",
     markdown: Annotated[Path | None, typer.Option("--markdown", help="Write the comment for a pull request.")] = None,
     json_: Annotated[Path | None, typer.Option("--json", help="Write everything as JSON.")] = None,
 ) -> None:
-    """Install both sides, count them, time them in turns. Exit code 2: slower or hungrier; 3: something undecided."""
+    """Install both sides, count them, time them in turns. Exit code 2: slower or hungrier; 3: something undecided.
+
+    Files that pytest-benchmark wrote with --benchmark-json, or two folders of them, are compared as they are.
+    """
     import tempfile
 
     from mlbench.perf.compare import compare as compared
     from mlbench.perf.render import as_json, as_markdown
+    from mlbench.perf.saved import compare_saved, is_saved
     from mlbench.perf.sides import install
 
-    with tempfile.TemporaryDirectory(prefix="mlbench-perf-") as folder:
-        sides = [install(name, Path(folder, part), Path.cwd()) for part, name in (("base", base), ("head", head))]
-        found = compared(sides[0], sides[1], benchmarks or [_DEFAULT], _tell, only=only)
+    if is_saved(base) or is_saved(head):
+        found = compare_saved(base, head)
+    else:
+        with tempfile.TemporaryDirectory(prefix="mlbench-perf-") as folder:
+            sides = [install(name, Path(folder, part), Path.cwd()) for part, name in (("base", base), ("head", head))]
+            found = compared(sides[0], sides[1], benchmarks or [_DEFAULT], _tell, only=only)
     text = as_markdown(found)
     print(text, end="")
     for file, content in ((markdown, text), (json_, as_json(found))):
@@ -103,13 +117,6 @@ def bless(
 
     changed = gate.bless(baseline, gate.measure(benchmarks or [_DEFAULT]), reason)
     print("\n".join(changed) or "nothing changed")
-
-
-def _revision() -> str:
-    import subprocess
-
-    command = ["git", "describe", "--always", "--dirty", "--abbrev=9"]
-    return subprocess.run(command, capture_output=True, text=True).stdout.strip() or "unknown"
 
 
 def _tell(text: str) -> None:

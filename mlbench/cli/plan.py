@@ -32,22 +32,13 @@ def show_plan(benchmark: str, overrides: list[str], store: str | None, as_json: 
     """Print the plan as a table, or every job as JSON.
 
     Raises:
-        DataError: After the plan, if the dataset is not at hand but known well enough to plan for it.
+        MlbenchError: After the plan, if the dataset or the trunk's weights are not at hand: nothing could run.
     """
-    from mlbench.api.errors import DataError
-    from mlbench.execution import estimates, open_study, without_data
+    from mlbench.execution import estimates, foreseen
     from mlbench.spec import load_benchmark
 
-    tables = load_benchmark(benchmark, overrides)
-    missing: DataError | None = None
-    try:
-        study = open_study(tables, store)
-    except DataError as error:
-        expected, missing = without_data(tables), error
-        if expected is None:
-            raise
-        study = expected
-    costs = list(estimates(study)) if estimate and not missing else []
+    study, missing = foreseen(load_benchmark(benchmark, overrides), store)
+    costs = list(estimates(study)) if estimate and study.dataset else []
     if as_json and not missing:
         jobs = [{"key": job.key, "after": list(job.after)} for job in study.plan.jobs]
         found = {"name": study.benchmark.name, "store": str(study.store.path), "jobs": jobs}
@@ -57,7 +48,7 @@ def show_plan(benchmark: str, overrides: list[str], store: str | None, as_json: 
         print("" if missing else f"\nstore: {study.store.path}")
         _print_costs(study, costs)
     if missing:
-        raise DataError(f"nothing of this can run yet: {missing}")
+        raise type(missing[0])("nothing of this can run yet: " + "; and ".join(map(str, missing)))
 
 
 def _print_plan(study: "Study") -> None:

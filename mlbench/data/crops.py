@@ -1,6 +1,7 @@
 """Cutting images to the output size: the random resized crop of training, the centre crop of evaluation."""
 
 import math
+from collections.abc import Iterator
 
 import torch
 from torch import Tensor
@@ -14,19 +15,16 @@ _TRIES = 10
 CROP_DRAWS = 2 * _TRIES + 2
 
 
-def cut_boxes(images: Pixels, size: int, boxes: Tensor) -> Tensor:
-    """Cut a box out of every image and resize it (bilinear, antialiased): uint8 ``[B, C, size, size]``.
+def cut_boxes(images: Pixels, size: int, boxes: Tensor) -> Iterator[Tensor]:
+    """Cut a box out of every image and resize it (bilinear, antialiased): uint8 ``[C, size, size]`` each.
 
     Args:
         images: uint8 ``[B, C, H, W]``, or ``[C, H, W]`` each.
         size: Output height and width.
         boxes: Top, left, height and width of every box. ``[B, 4]`` int64
     """
-    parts = [
-        _resized(image[:, top : top + height, left : left + width], size)
-        for image, (top, left, height, width) in zip(images, boxes.tolist(), strict=True)
-    ]
-    return torch.stack(parts).contiguous()
+    for image, (top, left, height, width) in zip(images, boxes.tolist(), strict=True):
+        yield _resized(image[:, top : top + height, left : left + width], size)
 
 
 def sizes_of(images: Pixels) -> Tensor:
@@ -64,9 +62,9 @@ def crop_boxes(sizes: Tensor, crop: RandomResizedCrop, draws: Tensor) -> Tensor:
     return torch.cat([place, shape], dim=1).long()
 
 
-def centre_crop(images: Pixels, size: int) -> Tensor:
-    """The central square of every image, on zeros where the image is smaller: uint8 ``[B, C, size, size]``."""
-    return torch.stack([_centre(image, size) for image in images]).contiguous()
+def centre_crops(images: Pixels, size: int) -> Iterator[Tensor]:
+    """The central square of every image, on zeros where the image is smaller: uint8 ``[C, size, size]`` each."""
+    return (_centre(image, size) for image in images)
 
 
 def _largest_in_range(sizes: Tensor, ratio: tuple[float, float]) -> Tensor:

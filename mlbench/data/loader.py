@@ -1,23 +1,22 @@
 """Batches ready for the model, made ahead of time by threads."""
 
 import time
-from collections import deque
 from collections.abc import Callable, Iterator
-from concurrent.futures import Executor, Future, ThreadPoolExecutor
 from dataclasses import dataclass
-from itertools import islice
-from typing import Any, NamedTuple
+from typing import Any
 
 import torch
 from torch import Tensor
 
 from mlbench.api.sampler import GroupedBatch, Indices
-from mlbench.data.images import ImageView, Pixels, are_vectors
-from mlbench.data.transforms import TrainTransform
+from mlbench.data.ahead import Rooms, Submit, made
+from mlbench.data.images import ImageView, are_vectors
+from mlbench.data.on_device import OnDevice
+from mlbench.data.transforms import EvalTransform, TrainTransform
 
 #: Batches that are made ahead of the one in use.
 _AHEAD = 2
-#: Pixels that one call transforms: they stay in the processor's cache.
+#: Numbers that one call transforms: enough that handing it to a thread costs little beside.
 _PIXELS = 2**19
 
 
@@ -36,14 +35,6 @@ class Batch:
     views: tuple[Tensor, ...]
 
 
-class _Begun(NamedTuple):
-    """A batch that is ready when all its parts are."""
-
-    batch: Batch
-    parts: list["Future[None]"]
-    state: Any
-
-
 class Loader:
     """Takes a sampler's batches and transforms their images.
 
@@ -60,6 +51,7 @@ class Loader:
         threads: Threads that make batches ahead; 0 makes each when it is asked for.
         pinned: Whether batches lie in page-locked memory, for copies to a GPU beside its work.
         snapshot: Called after every draw: what must be known to go on from there.
+        resident: Transforms in place of ``transform``, which then only draws, if the images lie on a device.
 
     Attributes:
         state: What ``snapshot`` returned after the draw of the batch that was handed out last.
@@ -77,6 +69,7 @@ class Loader:
         threads: int = 0,
         pinned: bool = False,
         snapshot: Callable[[], Any] = lambda: None,
+        resident: OnDevice | None = None,
     ) -> None:
         self._view = view
         self._batches = batches
@@ -84,58 +77,74 @@ class Loader:
         self._generator = generator
         self._views = views
         self._threads = threads
-        self._pinned = pinned
+        self._rooms = Rooms(pinned=pinned)
         self._snapshot = snapshot
+        self._resident = resident
         self.state: Any = None
         self.waited = 0.0
 
     def take(self, count: int) -> Iterator[Batch]:
         """The next ``count`` batches."""
-        made = self._ahead(count) if self._threads else (self._begin(None) for _ in range(count))
+        coming = made(self._begin, count, self._threads, _AHEAD)
         while True:
             started = time.perf_counter()
-            begun = next(made, None)
+            begun = next(coming, None)
             self.waited += time.perf_counter() - started
             if begun is None:
                 return
-            self.state = begun.state
-            yield begun.batch
+            batch, self.state = begun
+            del begun  # the caller alone holds it
+            yield batch
 
-    def _ahead(self, count: int) -> Iterator["_Begun"]:
-        with ThreadPoolExecutor(self._threads) as threads:
-            waiting: deque[_Begun] = deque()
-            coming = (self._begin(threads) for _ in range(count))
-            try:
-                waiting.extend(islice(coming, _AHEAD))
-                while waiting:
-                    begun = waiting.popleft()
-                    waiting.extend(islice(coming, 1))
-                    for part in begun.parts:
-                        part.result()
-                    yield begun
-            finally:
-                threads.shutdown(cancel_futures=True)
-
-    def _begin(self, threads: Executor | None) -> "_Begun":
-        """Draw the next batch and make it, at once or by threads."""
+    def _begin(self, submit: Submit) -> tuple[Batch, Any]:
+        """Draw the next batch and have it made."""
         drawn = next(self._batches)
         indices, groups = (drawn.indices, drawn.groups) if isinstance(drawn, GroupedBatch) else (drawn, None)
-        images = self._view.images(indices)
-        parts: list[Future[None]] = []
-        views = tuple(self._transformed(images, threads, parts) for _ in range(self._views))
-        return _Begun(Batch(indices, groups, views), parts, self._snapshot())
+        views = tuple(self._transformed(indices, submit) for _ in range(self._views))
+        return Batch(indices, groups, views), self._snapshot()
 
-    def _transformed(self, images: Pixels, threads: Executor | None, parts: list["Future[None]"]) -> Tensor:
+    def _transformed(self, indices: Indices, submit: Submit) -> Tensor:
+        images = self._view.images(indices)
         if isinstance(images, Tensor) and are_vectors(images):
             return images
         transform = self._transform
-        draws, out = transform.draw(images, self._generator), transform.empty(images, pinned=self._pinned)
-        step = max(1, _PIXELS // out[0].numel())
-        for start in range(0, len(images), step):
-            stop = start + step
-            work = (images[start:stop], draws.part(start, stop), out[start:stop])
-            if threads:
-                parts.append(threads.submit(transform.apply, *work))
-            else:
-                transform.apply(*work)
+        draws = transform.draw(images, self._generator)
+        if self._resident:
+            return self._resident(indices, draws)
+        out = self._rooms.take(transform.shape(images))
+        for part in _parts(out):
+            submit(transform.apply, images[part], draws.part(part), out[part])
         return out
+
+
+def evaluated(
+    view: ImageView, transform: EvalTransform, size: int, *, threads: int = 0, pinned: bool = False
+) -> Iterator[Tensor]:
+    """All items of a view in their order, ``size`` at a time, transformed for evaluation.
+
+    Args:
+        view: The items; vectors pass as they are.
+        transform: For evaluation.
+        size: Items of a batch; the last may have fewer.
+        threads: Threads that make the next batch while one is in use; 0 makes each when it is asked for.
+        pinned: Whether batches lie in page-locked memory.
+    """
+    rooms, starts = Rooms(pinned=pinned), iter(range(0, len(view), size))
+
+    def begin(submit: Submit) -> Tensor:
+        start = next(starts)
+        images = view.images(range(start, min(start + size, len(view))))
+        if isinstance(images, Tensor) and are_vectors(images):
+            return images
+        out = rooms.take(transform.shape(images))
+        for part in _parts(out):
+            submit(transform.apply, images[part], out[part])
+        return out
+
+    return made(begin, len(range(0, len(view), size)), threads, ahead=1)
+
+
+def _parts(out: Tensor) -> Iterator[slice]:
+    """Parts of a batch that one call transforms."""
+    step = max(1, _PIXELS // out[0].numel())
+    return (slice(start, start + step) for start in range(0, len(out), step))

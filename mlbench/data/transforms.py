@@ -1,14 +1,14 @@
 """From the store's images to the trunk's input."""
 
-from functools import partial
 from typing import NamedTuple
 
 import torch
 from torch import Tensor
 
 from mlbench.data.affine import AFFINE_DRAWS, random_affine
-from mlbench.data.crops import CROP_DRAWS, centre_crop, crop_boxes, cut_boxes, sizes_of
+from mlbench.data.crops import CROP_DRAWS, centre_crops, crop_boxes, cut_boxes, sizes_of
 from mlbench.data.images import Pixels, are_vectors
+from mlbench.data.normalise import Normalise
 from mlbench.spec.transforms import Transforms
 
 
@@ -27,9 +27,9 @@ class Draws(NamedTuple):
     flip: Tensor
     invert: Tensor
 
-    def part(self, start: int, stop: int) -> "Draws":
-        """Those of the images from ``start`` to ``stop``."""
-        return Draws(*(field[start:stop] for field in self))
+    def part(self, part: slice) -> "Draws":
+        """Those of some of the images."""
+        return Draws(*(field[part] for field in self))
 
 
 class TrainTransform:
@@ -49,7 +49,7 @@ class TrainTransform:
     def __init__(self, config: Transforms, rank: int = 0, world_size: int = 1) -> None:
         self._rank, self._world_size = rank, world_size
         self._config = config
-        self._normalise = _Normalise(config)
+        self._normalise = Normalise(config)
 
     def __call__(self, images: Pixels, generator: torch.Generator) -> Tensor:
         """Transform a batch; the generator (CPU) is the only source of randomness.
@@ -63,7 +63,7 @@ class TrainTransform:
         """
         if isinstance(images, Tensor) and are_vectors(images):
             return images
-        out = self.empty(images)
+        out = torch.empty(self.shape(images))
         self.apply(images, self.draw(images, generator), out)
         return out
 
@@ -77,21 +77,20 @@ class TrainTransform:
         boxes = cropping[:, :0] if config.crop is None else crop_boxes(sizes_of(images), config.crop, cropping)
         return Draws(boxes, rows[:, CROP_DRAWS:-2], rows[:, -2] < config.flip, rows[:, -1] < config.invert)
 
-    def empty(self, images: Pixels, *, pinned: bool = False) -> Tensor:
-        """Room for a transformed batch: float32 ``[B, output_channels, size, size]``, page-locked if ``pinned``."""
-        size = self._config.size
-        return torch.empty(len(images), output_channels(self._config, len(images[0])), size, size, pin_memory=pinned)
+    def shape(self, images: Pixels) -> tuple[int, ...]:
+        """Of a transformed batch: ``[B, output_channels, size, size]``."""
+        return _shape(self._config, images)
 
     def apply(self, images: Pixels, draws: Draws, out: Tensor) -> None:
         """Transform images of a batch into ``out``; a part of a batch gives that part of the whole, bit for bit."""
         config = self._config
-        crop = cut_boxes(images, config.size, draws.boxes) if config.crop else centre_crop(images, config.size)
-        pixels = crop if config.affine is None else random_affine(crop.float(), config.affine, draws.affine)
-        for index in torch.nonzero(draws.flip).flatten().tolist():
-            pixels[index] = pixels[index].flip(-1)
-        for index in torch.nonzero(draws.invert).flatten().tolist():
-            pixels[index] = 255 - pixels[index]
-        self._normalise(pixels, out)
+        cut = cut_boxes(images, config.size, draws.boxes) if config.crop else centre_crops(images, config.size)
+        if config.affine is not None:
+            whole = torch.stack(list(cut)).contiguous().float()
+            cut = iter(random_affine(whole, config.affine, draws.affine))
+        chance = zip(draws.flip.tolist(), draws.invert.tolist(), strict=True)
+        for pixels, room, (flip, invert) in zip(cut, out.numpy(), chance, strict=True):
+            self._normalise(pixels.numpy(), room, flip=flip, invert=invert)
 
 
 class EvalTransform:
@@ -103,9 +102,8 @@ class EvalTransform:
     """
 
     def __init__(self, config: Transforms) -> None:
-        self._size = config.size
-        self._channels = partial(output_channels, config)
-        self._normalise = _Normalise(config)
+        self._config = config
+        self._normalise = Normalise(config)
 
     def __call__(self, images: Pixels) -> Tensor:
         """Transform a batch.
@@ -118,8 +116,22 @@ class EvalTransform:
         """
         if isinstance(images, Tensor) and are_vectors(images):
             return images
-        pixels = centre_crop(images, self._size)
-        return self._normalise(pixels, torch.empty(len(pixels), self._channels(pixels.shape[1]), *pixels.shape[2:]))
+        out = torch.empty(self.shape(images))
+        self.apply(images, out)
+        return out
+
+    def shape(self, images: Pixels) -> tuple[int, ...]:
+        """Of a transformed batch: ``[B, output_channels, size, size]``."""
+        return _shape(self._config, images)
+
+    def apply(self, images: Pixels, out: Tensor) -> None:
+        """Transform images into ``out``."""
+        for pixels, room in zip(centre_crops(images, self._config.size), out.numpy(), strict=True):
+            self._normalise(pixels.numpy(), room)
+
+
+def _shape(config: Transforms, images: Pixels) -> tuple[int, ...]:
+    return len(images), output_channels(config, len(images[0])), config.size, config.size
 
 
 def output_channels(config: Transforms, channels: int) -> int:
@@ -129,20 +141,3 @@ def output_channels(config: Transforms, channels: int) -> int:
     1
     """
     return max(channels, len(config.mean), len(config.std))
-
-
-class _Normalise:
-    """``(pixels / 255 - mean) / std``; for ``bgr-255`` RGB turns into BGR and 0..255 stays."""
-
-    def __init__(self, config: Transforms) -> None:
-        values = output_channels(config, 1)
-        self._bgr_255 = config.pixels == "bgr-255"
-        self._mean = torch.tensor(config.mean)[:, None, None].expand(values, 1, 1)
-        self._std = torch.tensor(config.std)[:, None, None].expand(values, 1, 1)
-
-    def __call__(self, pixels: Tensor, out: Tensor) -> Tensor:
-        # Three values turn one channel into three: what is copied repeats.
-        out.copy_(pixels.flip(1) if self._bgr_255 else pixels)
-        if not self._bgr_255:
-            out.div_(255)
-        return out.sub_(self._mean).div_(self._std)

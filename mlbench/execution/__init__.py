@@ -6,5 +6,5 @@ from mlbench.execution.estimate import Estimate as Estimate
 from mlbench.execution.estimate import device_name as device_name
 from mlbench.execution.estimate import estimates as estimates
 from mlbench.execution.study import Study as Study
+from mlbench.execution.study import foreseen as foreseen
 from mlbench.execution.study import open_study as open_study
-from mlbench.execution.study import without_data as without_data

@@ -2,12 +2,13 @@
 
 import time
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from typing import Any
 
 from mlbench.api import errors
 from mlbench.execution.control import Control
+from mlbench.execution.elsewhere import Elsewhere
 from mlbench.execution.environment import environment
 from mlbench.execution.executors import loaders_of, pool_of
 from mlbench.execution.failures import WORTH_RETRYING
@@ -18,13 +19,14 @@ from mlbench.execution.pool import Pool
 from mlbench.execution.preparation import prepare_images
 from mlbench.execution.study import Study
 from mlbench.execution.watch import Watch
+from mlbench.execution.work import Work
 from mlbench.execution.worker import Context
 from mlbench.protocols import Job, Outcome
 from mlbench.protocols.recipe import as_table, dataset_table
 from mlbench.registry import used_files
 from mlbench.spec import digest
-from mlbench.store import Record
-from mlbench.store.lease import BEAT
+from mlbench.store import Record, Store
+from mlbench.store.leftovers import clear_up
 
 #: Seconds to wait for news before looking at signals, requests and what runs elsewhere.
 _PAUSE = 0.25
@@ -54,13 +56,16 @@ class Summary:
         return len(self.done) + len(self.cached) + len(self.failed) + len(self.spared)
 
 
-def run_plan(study: Study, watch: Watch, *, retry_failed: bool = False) -> Summary:
+def run_plan(
+    study: Study, watch: Watch, *, retry_failed: bool = False, publish: Callable[[Store], None] = lambda store: None
+) -> Summary:
     """Run every job of the study that has no record yet.
 
     Args:
         study: The study; its store is claimed.
         watch: Is told what happens.
         retry_failed: Set aside records of runs that failed, diverged or collapsed, and do them again.
+        publish: Called with the store at the end, if nobody interrupted; others see that this one is still at work.
 
     Raises:
         StoreError: If the store belongs to another plan or cannot be written.
@@ -71,18 +76,12 @@ def run_plan(study: Study, watch: Watch, *, retry_failed: bool = False) -> Summa
     control = Control()
     with control.requests(study.store), control.signals(watch.note):
         summary = _Coordinator(study, watch, control, retry_failed).run()
-    if summary.left and control.interrupted:
-        raise KeyboardInterrupt
+        if summary.left and control.interrupted:
+            raise KeyboardInterrupt
+        publish(study.store)
+    if not summary.left:
+        clear_up(study.store)
     return summary
-
-
-@dataclass(frozen=True)
-class _Work:
-    """A job that can start: hashing its request takes longer than most that is done with it, so it is done once."""
-
-    job: Job
-    request: dict[str, Any]
-    run: str
 
 
 class _Coordinator:
@@ -92,19 +91,19 @@ class _Coordinator:
         self.runtime = study.benchmark.runtime
         self.outcomes: dict[str, Outcome] = {}
         self.frontier = Frontier(study.plan.jobs)
-        self.running: dict[str, _Work] = {}
-        self.elsewhere: dict[str, _Work] = {}
-        self.looked = 0.0
+        self.found: dict[str, Work] = {}
+        self.running: dict[str, Work] = {}
+        self.elsewhere = Elsewhere(study.store.leases)
         self.attempts: Counter[str] = Counter()
         self.summary = Summary()
 
     def run(self) -> Summary:
         """Until nothing is left that could be done."""
-        waiting = [work.job for work in self._ready()]
-        for job in waiting:
-            self.frontier.put_back(job)
+        self.found = {work.job.key: work for work in self._ready()}
+        for work in self.found.values():
+            self.frontier.put_back(work.job)
         self.watch.begin(len(self.study.plan), self.summary.total)
-        if waiting:
+        if self.found:
             assert self.study.dataset is not None
             prepare_images(self.study.dataset, self.study.benchmark, self.watch)
             left = len(self.study.plan) - self.summary.total
@@ -113,7 +112,6 @@ class _Coordinator:
         self.summary.left = [job.key for job in self.study.plan.jobs if job.key not in self.outcomes]
         if not self.summary.left:
             self._set_superseded_aside()
-            self.study.store.forget_parts()
         self.watch.end(self.summary)
         return self.summary
 
@@ -135,12 +133,16 @@ class _Coordinator:
                     return  # what has not stopped by itself ends with the pool
             for message in pool.news(_PAUSE):
                 self._hear(message)
-            self._look_elsewhere()
+            for work in self.elsewhere.given_up():
+                self.frontier.put_back(work.job)
 
-    def _ready(self) -> Iterator[_Work]:
+    def _ready(self) -> Iterator[Work]:
         """Jobs that can start, without those that are done or can never be."""
         for job in self.frontier:
             if job.key in self.control.cancelled:
+                continue
+            if work := self.found.pop(job.key, None):
+                yield work
                 continue
             request = self.study.request(job, self.outcomes)
             if request is None:
@@ -150,10 +152,10 @@ class _Coordinator:
                 self.summary.spared.append(job.key)
                 self.watch.spared()
                 self.frontier.close(job.key)
-            elif not self._known(work := _Work(job, request, digest(request))):
+            elif not self._known(work := Work(job, request, digest(request))):
                 yield work
 
-    def _known(self, work: _Work) -> bool:
+    def _known(self, work: Work) -> bool:
         record = self.study.store.get(work.run)
         if record is not None and record.outcome != "completed" and self.retry_failed:
             self.study.store.forget(record, "done again: --retry-failed")
@@ -166,7 +168,7 @@ class _Coordinator:
     def _fill(self, pool: Pool) -> None:
         ready = self._ready()
         while pool.idle and (work := next(ready, None)):
-            if self._is_held(work):
+            if self.elsewhere.has(work):
                 self._leave(work)
                 continue
             key = work.job.key
@@ -196,13 +198,13 @@ class _Coordinator:
         else:
             self._done(work)
 
-    def _done(self, work: _Work) -> None:
+    def _done(self, work: Work) -> None:
         record = self.study.store.get(work.run)
         if record is None:
             raise errors.StoreError(f"{work.job.key}: its record vanished from {self.study.store.path}")
         self._finished(work.job, record, self.summary.done)
 
-    def _died(self, work: _Work, reason: Any, error: str) -> None:
+    def _died(self, work: Work, reason: Any, error: str) -> None:
         """Try again, or record the failure."""
         key, run, store = work.job.key, work.run, self.study.store
         self.attempts[key] += 1
@@ -210,7 +212,7 @@ class _Coordinator:
             self.watch.retried(key, reason)
             self.frontier.put_back(work.job)
             return
-        lease = store.leases.take(run[:32], {"job": key, "run": run})
+        lease = store.leases.take(work.lease, {"job": key, "run": run})
         if lease is None:
             self._leave(work)
             return
@@ -222,22 +224,9 @@ class _Coordinator:
             lease.release()
         self._done(work)
 
-    def _is_held(self, work: _Work) -> bool:
-        return self.study.store.leases.holder(work.run[:32]) is not None
-
-    def _leave(self, work: _Work) -> None:
-        """Another coordinator's worker, or an orphan, works on it."""
-        self.elsewhere[work.job.key] = work
+    def _leave(self, work: Work) -> None:
+        self.elsewhere.leave(work)
         self.watch.stopped(work.job.key)
-
-    def _look_elsewhere(self) -> None:
-        if not self.elsewhere or time.monotonic() - self.looked < BEAT:
-            return
-        self.looked = time.monotonic()
-        for work in list(self.elsewhere.values()):
-            if not self._is_held(work):  # done there, or given up: then it is for us
-                del self.elsewhere[work.job.key]
-                self.frontier.put_back(work.job)
 
     def _set_superseded_aside(self) -> None:
         """Keep one record for each job: a failure that is retried can lead the search to other runs than before."""
@@ -279,6 +268,7 @@ def context_of(study: Study) -> Context:
         as_table(benchmark.model.trunk),
         skipped=study.recipe.dataset.skipped,
         loaders=loaders_of(runtime, benchmark.training),
+        images=runtime.images,
         checkpoint_every=runtime.checkpoint_every,
         timeout=runtime.timeout,
     )

@@ -5,6 +5,7 @@ import os
 import sys
 import time
 from collections.abc import Mapping
+from contextlib import suppress
 from pathlib import Path
 from typing import Any, TextIO
 
@@ -51,7 +52,8 @@ class Log:
 
     def close(self) -> None:
         """No more lines."""
-        self.file.close()
+        with suppress(OSError):  # a full disk: of what was not written yet
+            self.file.close()
 
 
 def last_words(path: Path) -> str:

@@ -12,6 +12,7 @@ import select
 import signal
 import sys
 import threading
+from contextlib import suppress
 from dataclasses import asdict, dataclass
 from typing import Any, TextIO
 
@@ -109,8 +110,9 @@ def _fork(worker: Worker, message: dict[str, Any], out: TextIO) -> _Child:
     except BaseException:
         sys.excepthook(*sys.exc_info())  # into the run's log
     finally:
-        sys.stdout.flush()
-        sys.stderr.flush()
+        for stream in (sys.stdout, sys.stderr):
+            with suppress(OSError):  # a log on a full disk
+                stream.flush()
         os._exit(code)
 
 

@@ -4,10 +4,10 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeAlias
 
 from mlbench.api.dataset import Counts, Dataset
-from mlbench.api.errors import UnknownNameError
+from mlbench.api.errors import DataError, MissingWeightsError, MlbenchError, UnknownNameError
 from mlbench.data.damage import Without
 from mlbench.data.splits import mlrc_splits, split
 from mlbench.execution.preparation import prepare_images
@@ -17,6 +17,8 @@ from mlbench.protocols.recipe import as_table, dataset_table
 from mlbench.registry import Resolved, blamed, check_requirements, component_identity, find, load, resolve, used_plugins
 from mlbench.spec import Benchmark, digest, identity_of
 from mlbench.store import Store
+
+_Look: TypeAlias = Callable[[Benchmark], tuple[Dataset | None, Recipe]]
 
 
 @dataclass(frozen=True)
@@ -78,13 +80,35 @@ def open_study(benchmark: Benchmark, store: str | Path | None = None, watch: Wat
     return _study(benchmark, partial(_seen, watch or Watch()), Path(store) if store else None)
 
 
-def without_data(benchmark: Benchmark) -> Study | None:
-    """The study of a dataset that is not at hand: its plan is that of the complete dataset, its requests are not.
+def foreseen(benchmark: Benchmark, store: str | Path | None = None) -> tuple[Study, list[MlbenchError]]:
+    """The study, and what keeps it from running.
 
-    None where nobody knows how many classes it has.
+    Where the dataset is not at hand the plan is that of the complete dataset, and where the trunk's weights are not, it
+    starts from random ones: jobs and their cost are the same, requests are not.
+
+    Raises:
+        MlbenchError: As `open_study`; also if nobody knows how many classes an absent dataset has.
     """
-    expected = resolve("datasets", dataset_table(benchmark), "dataset").component.expected
-    return expected and _study(benchmark, partial(_expected, expected), None)
+    check_requirements(benchmark.require)
+    missing: list[MlbenchError] = []
+    look: _Look = partial(_seen, Watch())
+    while True:
+        try:
+            return _study(benchmark, look, Path(store) if store else None), missing
+        except DataError as error:
+            expected = resolve("datasets", dataset_table(benchmark), "dataset").component.expected
+            if expected is None or any(isinstance(one, DataError) for one in missing):
+                raise
+            look = partial(_expected, expected)
+            missing.append(error)
+        except MissingWeightsError as error:
+            benchmark = _from_random_weights(benchmark)
+            missing.append(error)
+
+
+def _from_random_weights(benchmark: Benchmark) -> Benchmark:
+    trunk = benchmark.model.trunk.model_copy(update={"weights": "none"})
+    return benchmark.model_copy(update={"model": benchmark.model.model_copy(update={"trunk": trunk})})
 
 
 def _expected(expected: Counts, benchmark: Benchmark) -> tuple[None, Recipe]:
@@ -94,9 +118,7 @@ def _expected(expected: Counts, benchmark: Benchmark) -> tuple[None, Recipe]:
     return None, Recipe(benchmark, facts, mlrc_splits(expected.classes, benchmark.folds))
 
 
-def _study(
-    benchmark: Benchmark, look: Callable[[Benchmark], tuple[Dataset | None, Recipe]], folder: Path | None
-) -> Study:
+def _study(benchmark: Benchmark, look: _Look, folder: Path | None) -> Study:
     try:
         dataset, recipe = look(benchmark)
         folder = folder or default_store(recipe)

@@ -1,11 +1,13 @@
 """What a run tells while it runs: a terminal display, plain lines, and events.jsonl in the store."""
 
 import json
+import os
 import sys
 import time
 from collections.abc import Mapping
+from contextlib import suppress
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, TextIO
+from typing import TYPE_CHECKING, Any, BinaryIO, TextIO
 
 from mlbench.store.atomic import explained
 
@@ -90,11 +92,12 @@ class Watch:
 
 
 class Events(Watch):
-    """Appends every event to a file, one JSON object a line, and passes it on."""
+    """Appends every event to a file, one JSON object a line, and passes it on. To be closed."""
 
     def __init__(self, path: Path, then: Watch) -> None:
         super().__init__()
         self._path = path
+        self._file: BinaryIO | None = None
         self._then = then
 
     def begin(self, total: int, closed: int) -> None:
@@ -149,9 +152,26 @@ class Events(Watch):
         self._write("end", **{name: len(jobs) for name, jobs in counts.items()})
         self._then.end(summary)
 
+    def close(self) -> None:
+        """Write no more."""
+        if self._file is not None:
+            with suppress(OSError):  # a full disk, which was told
+                self._file.close()
+
     def _write(self, event: str, **content: Any) -> None:
-        with explained(self._path), self._path.open("a", encoding="utf-8") as file:
-            file.write(json.dumps({"time": round(time.time(), 3), "event": event, **content}) + "\n")
+        line = json.dumps({"time": round(time.time(), 3), "event": event, **content}) + "\n"
+        with explained(self._path):
+            if self._file is None:
+                self._file = self._opened()
+            self._file.write(line.encode())
+            self._file.flush()
+
+    def _opened(self) -> BinaryIO:
+        """The file, at the beginning of a line: somebody may have been killed in the middle of one."""
+        file = self._path.open("ab+")
+        if file.tell() and (file.seek(-1, os.SEEK_END), file.read(1))[1] != b"\n":
+            file.write(b"\n")
+        return file
 
 
 class Lines(Watch):

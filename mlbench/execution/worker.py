@@ -26,6 +26,7 @@ from mlbench.execution.launch import RankDied, devices_of, launched, ranks_of
 from mlbench.registry import Resolved, culprits, provenance_of, resolve, source_of, sources_in, use_file
 from mlbench.spec import Transforms, canonical_json, digest
 from mlbench.store import Record, Store
+from mlbench.store.atomic import disk_is_full
 from mlbench.store.checkpoints import Checkpoints
 from mlbench.training import CannotResume, Interrupted, Keeper, Meter, Trained, embed, train
 from mlbench.training.loop import Setup
@@ -60,6 +61,7 @@ class Context:
     trunk: Mapping[str, Any] | None = None
     skipped: Sequence[str] = ()
     loaders: int = 0
+    images: Literal["mapped", "device"] = "mapped"
     checkpoint_every: float = 60.0
     timeout: float | None = None
     forks: bool = False
@@ -126,7 +128,7 @@ class Worker:
             UnknownNameError: If a component is not installed any more.
             DataError: If the dataset cannot be read or is not the one planned for.
             PluginError: If un-packaged code is no longer what it was when the plan was made.
-            StoreError: If the record cannot be written.
+            StoreError: If the record cannot be written, or the disk is full.
             Interrupted: If the job was asked to stop.
             RuntimeError: If memory ran out.
             RankDied: If one of several processes of the run ended.
@@ -159,6 +161,8 @@ class Worker:
         except Exception as reason:
             if out_of_memory(reason):
                 raise
+            if disk_is_full(reason):  # of the log, into which components print
+                raise StoreError(f"{reason}; free some space and give the same command again") from reason
             blame = culprits(reason, request)
             said = f"{type(reason).__name__}: {reason}{f' ({blame})' if blame else ''}\n{tail_of(reason)}"
             outcome, error = "failed", said.encode(errors="backslashreplace").decode()
@@ -222,7 +226,8 @@ class Worker:
         labels = [torch.from_numpy(view.labels) for view in views]
         models = (self._model(request, run, views[0]) for run in request["models"])
         # A row a model: of the queries and, where there is one, of the gallery.
-        embeddings = [[embed(model, view, transform, self.context.device) for view in views] for model in models]
+        where = (self.context.device, self.context.loaders)
+        embeddings = [[embed(model, view, transform, *where) for view in views] for model in models]
         joined = [concatenate(parts) for parts in zip(*embeddings, strict=True)]
         separated = [measure(metrics, parts, labels) for parts in embeddings]
         return {"separated": separated, "concatenated": measure(metrics, joined, labels)}
@@ -254,7 +259,9 @@ class Worker:
 
     def setup(self, request: Mapping[str, Any], learn: ImageView, ranks: Ranks = ALONE) -> Setup:
         """The parts of a training that is to learn from a view."""
-        return setup_of(request, learn, self.context.device, self._trunk(request), self.context.loaders, ranks)
+        context = self.context
+        trunk = self._trunk(request)
+        return setup_of(request, learn, context.device, trunk, context.loaders, ranks, context.images)
 
     def views(self, request: Mapping[str, Any], parts: Sequence[Part]) -> list[ImageView]:
         """The images of parts of the dataset, as a request wants them resized."""

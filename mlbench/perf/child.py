@@ -11,9 +11,12 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import torch
 
 #: Under this key of a benchmark's ``extra_info`` are its counts.
 COUNTS = "counts"
+#: And under this one whether a GPU was used.
+GPU = "gpu"
 
 
 @pytest.hookimpl(trylast=True)
@@ -29,6 +32,7 @@ def pytest_configure(config: pytest.Config) -> None:
 
     def call(self: Any, function: Callable[..., Any], *arguments: Any, **named: Any) -> Any:
         self.extra_info[COUNTS] = asdict(counted(lambda: function(*arguments, **named)))
+        self.extra_info[GPU] = torch.cuda.is_initialized()
         return plain(self, function, *arguments, **named)
 
     fixture.__call__ = call

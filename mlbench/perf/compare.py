@@ -1,44 +1,19 @@
 """Two versions of a package, measured in turns on one machine."""
 
-from collections import defaultdict
-from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 
-from mlbench.perf import sessions
+from mlbench.perf import gpu, sessions
+from mlbench.perf.comparison import Comparison, Times, missing, times
 from mlbench.perf.sessions import Session
-from mlbench.perf.sides import PerfError, Side
-from mlbench.perf.verdict import REFUSED, UNDECIDED, Verdict, counted, timed
+from mlbench.perf.sides import Side
+from mlbench.perf.verdict import Verdict, counted, timed
 
 #: Rounds of a first look, and of a second look at what seemed slower or was undecided.
 FIRST, SECOND = 7, 15
-
-
-@dataclass(frozen=True)
-class Comparison:
-    """What became of every operation between two sides.
-
-    Attributes:
-        base: Name and revision of the one.
-        head: Name and revision of the other.
-        verdicts: By operation, the worst first.
-        machine: The processor.
-    """
-
-    base: str
-    head: str
-    verdicts: tuple[Verdict, ...]
-    machine: str
-
-    @property
-    def refused(self) -> bool:
-        """Whether something became slower or hungrier."""
-        return any(one.state in REFUSED for one in self.verdicts)
-
-    @property
-    def undecided(self) -> bool:
-        """Whether nothing could be said of something, or nothing was there to compare."""
-        return not self.verdicts or any(one.state in UNDECIDED for one in self.verdicts)
+#: A second look that decides nothing is continued up to so many times its rounds.
+_LONGEST = 3
 
 
 def compare(
@@ -54,10 +29,11 @@ def compare(
     """Count both sides once, then time them in fresh processes in turns; who begins changes from round to round.
 
     What seems slower or is undecided after the first rounds is measured again, by itself and more often, and only the
-    second measurement counts: chance would have to strike twice.
+    second measurement counts: chance would have to strike twice. While it decides nothing it is continued. What is
+    hungrier is refused as it is.
 
     Args:
-        base: What it was.
+        base: What it was. Benchmarks that it alone has are named as gone.
         head: What it is now.
         benchmarks: Files or folders, the same for both.
         tell: Is told how far things are.
@@ -70,81 +46,88 @@ def compare(
     """
     tell("counting")
     was, now = (sessions.run(benchmarks, [side.site], only=only, count=True) for side in (base, head))
-    verdicts = {verdict.name: verdict for verdict in _one_sided(was, now)}
+    own = base.files(benchmarks)
+    before = was if sessions.equal(own, benchmarks) else sessions.run(own, [base.site], only=only, count=True)
+    verdicts = {one.name: one for one in _one_sided(before, was, now)}
     both = sorted(was.counts.keys() & now.counts.keys())
     hungrier = {one.name: one for name in both if (one := counted(name, was.counts[name], now.counts[name])).cause}
-    found = _timed(base, head, benchmarks, only, first, tell) if both else {}
-    again = [name for name in both if found.get(name, Verdict(name, "failed")).state in ("slower", "undecided")]
+    rounds = _Rounds(base, head, benchmarks, tell, was.gpu or now.gpu)
+    found = _judged(rounds.times(only, first)) if both else {}
+    again = [name for name in found.keys() - hungrier.keys() if found[name].state in ("slower", "undecided")]
     if again:
         tell(f"a second look at {len(again)} of {len(both)}")
-        names = " or ".join(sorted({_test(name) for name in again}))
-        second_look = _timed(base, head, benchmarks, names, second, tell)
-        found |= {name: second_look[name] for name in again if name in second_look}
+        found |= _second_look(rounds, again, second)
     for name in both:
-        verdicts[name] = _worse(hungrier.get(name), found.get(name, Verdict(name, "failed", cause="it was not timed")))
-    order = [*REFUSED, *UNDECIDED, "new", "faster", "same"]
-    ranked = sorted(verdicts.values(), key=lambda one: (order.index(one.state), one.name))
-    cpu = now.machine.get("cpu", {}).get("brand_raw", "") or str(now.machine.get("machine", ""))
-    return Comparison(f"{base.name} ({base.revision[:12]})", f"{head.name} ({head.revision[:12]})", tuple(ranked), cpu)
+        verdicts[name] = found.get(name, Verdict(name, "failed", cause="it was not timed"))
+    verdicts |= {name: replace(one, ratio=verdicts[name].ratio) for name, one in hungrier.items()}
+    named = (f"{side.name} ({side.revision})" for side in (base, head))
+    return Comparison.of(next(named), next(named), verdicts.values(), now.machine, rounds.troubles)
 
 
-def compare_files(base: Sequence[Session], head: Sequence[Session]) -> list[Verdict]:
-    """Compare files that pytest-benchmark wrote, the first of the one with the first of the other and so on.
+class _Rounds:
+    """Times both sides in turns; keeps what was wrong with a GPU meanwhile, if the benchmarks use one."""
 
-    Raises:
-        PerfError: If the files are from different machines: no ratio of their times means anything.
-    """
-    machines = {_machine(session) for session in (*base, *head)}
-    if len(machines) > 1:
-        raise PerfError(
-            "the files are from different machines or versions of Python, so their times say nothing: "
-            f"{' and '.join(' '.join(machine) for machine in sorted(machines))}"
-        )
-    return [timed(name, ratios) for name, ratios in sorted(_ratios(zip(base, head, strict=True)).items())]
+    def __init__(
+        self, base: Side, head: Side, benchmarks: Sequence[Path], tell: Callable[[str], None], on_gpu: bool
+    ) -> None:
+        self._sides, self._benchmarks, self._tell, self._on_gpu = (base, head), benchmarks, tell, on_gpu
+        self.troubles: set[str] = set()
 
+    def times(self, only: str, count: int) -> dict[str, Times]:
+        pairs = []
+        for number in range(count):
+            self._tell(f"round {number + 1} of {count}")
+            pairs.append(self._one(only, reverse=number % 2 == 1))
+        return times(pairs)
 
-def _timed(
-    base: Side, head: Side, benchmarks: Sequence[Path], only: str, rounds: int, tell: Callable[[str], None]
-) -> dict[str, Verdict]:
-    pairs = []
-    for number in range(rounds):
-        tell(f"round {number + 1} of {rounds}")
-        order = (base, head) if number % 2 == 0 else (head, base)
-        ran = {side.site: sessions.run(benchmarks, [side.site], only=only) for side in order}
-        pairs.append((ran[base.site], ran[head.site]))
-    return {name: timed(name, ratios) for name, ratios in _ratios(pairs).items()}
+    def _one(self, only: str, reverse: bool) -> tuple[Session, Session]:
+        ran = {}
+        for side in reversed(self._sides) if reverse else self._sides:
+            with gpu.watched(self.troubles if self._on_gpu else set()):
+                ran[side.site] = sessions.run(self._benchmarks, [side.site], only=only)
+        base, head = self._sides
+        return ran[base.site], ran[head.site]
 
 
-def _ratios(pairs: Iterable[tuple[Session, Session]]) -> dict[str, list[float]]:
-    found: dict[str, list[float]] = defaultdict(list)
-    for was, now in pairs:
-        for name in was.seconds.keys() & now.seconds.keys():
-            found[name].append(now.seconds[name] / max(was.seconds[name], 1e-12))
+def _judged(found: Mapping[str, Times]) -> dict[str, Verdict]:
+    return {name: timed(name, *values) for name, values in found.items()}
+
+
+def _second_look(rounds: _Rounds, names: Sequence[str], count: int) -> dict[str, Verdict]:
+    seen: dict[str, Times] = {name: ([], []) for name in names}
+    found: dict[str, Verdict] = {}
+    undecided = list(names)
+    for _ in range(_LONGEST):
+        more = rounds.times(" or ".join(sorted({_test(name) for name in undecided})), count)
+        for name in undecided:
+            for values, others in zip(seen[name], more.get(name, ()), strict=False):
+                values += others
+        found |= _judged({name: seen[name] for name in undecided})
+        undecided = [name for name in undecided if found[name].state == "undecided"]
+        if not undecided:
+            break
     return found
 
 
-def _one_sided(was: Session, now: Session) -> Iterable[Verdict]:
-    """Benchmarks that gave nothing on one side or on both."""
+def _one_sided(before: Session, was: Session, now: Session) -> Iterable[Verdict]:
+    """Benchmarks that gave nothing on one side or on both.
+
+    Args:
+        before: Base with its own benchmarks.
+        was: Base with head's benchmarks: what it cannot do yet is new.
+        now: Head.
+    """
     for name, cause in now.failures.items():
         yield Verdict(name, "failed", cause=f"on head: {cause}")
-    for name, cause in was.failures.items():
-        if name not in now.failures:
-            # The benchmarks are head's: what base cannot do yet is new.
-            yield Verdict(name, "new", cause=f"nothing to compare with, base says: {cause}")
-
-
-def _worse(hungrier: Verdict | None, found: Verdict) -> Verdict:
-    if hungrier is None or found.state == "slower":
-        return found if hungrier is None else replace(found, cause=f"{found.cause}; {hungrier.cause}")
-    return replace(hungrier, ratio=found.ratio)
+    for one in missing(before.counts.keys() | was.counts.keys(), now.counts.keys()):
+        file = one.name.partition("::")[0]
+        says = was.failures.get(one.name, was.failures.get(file, ""))
+        if one.state == "new" and says:
+            yield replace(one, cause=f"{one.cause}, base says: {says}")
+        elif one.name not in now.failures and file not in now.failures:
+            yield one
 
 
 def _test(name: str) -> str:
     """The function of a benchmark, as ``-k`` finds it."""
     return name.rpartition("::")[2].partition("[")[0]
-
-
-def _machine(session: Session) -> tuple[str, ...]:
-    about = session.machine
-    cpu = about.get("cpu", {}).get("brand_raw", "?")
-    return str(about.get("node", "?")), str(cpu), str(about.get("python_version", "?"))

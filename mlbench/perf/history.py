@@ -2,10 +2,12 @@
 
 import json
 import os
-import platform
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
+from statistics import median
 from typing import Any
+
+from mlbench_kernels.bench.environment import cpu_name
 
 from mlbench.perf.sessions import Session
 from mlbench.perf.sides import PerfError
@@ -14,11 +16,12 @@ from mlbench.perf.sides import PerfError
 FORMAT = 1
 
 
-def append(file: Path, revision: str, found: Session) -> None:
-    """Add what a session measured as one line."""
-    cpu = found.machine.get("cpu", {}).get("brand_raw", "") or platform.processor()
-    device = f"{cpu}, {os.cpu_count()} cores"
-    line = {"format": FORMAT, "revision": revision, "device": device, "seconds": dict(sorted(found.seconds.items()))}
+def append(file: Path, revision: str, found: Sequence[Session]) -> None:
+    """Add what several processes measured, their medians, as one line."""
+    device = f"{cpu_name()}, {os.cpu_count()} cores"
+    names = sorted({name for one in found for name in one.seconds})
+    seconds = {name: median(one.seconds[name] for one in found if name in one.seconds) for name in names}
+    line = {"format": FORMAT, "revision": revision, "device": device, "processes": len(found), "seconds": seconds}
     file.parent.mkdir(parents=True, exist_ok=True)
     with file.open("a", encoding="utf-8") as out:
         out.write(json.dumps(line) + "\n")
@@ -47,7 +50,7 @@ def as_markdown(lines: list[dict[str, Any]]) -> str:
     parts = [
         "# Performance, revision by revision",
         "",
-        "Least processor milliseconds of one call. A report, not a gate.",
+        "Processor milliseconds of one call: the least of a process, the median of several. A report, not a gate.",
     ]
     for device in dict.fromkeys(line["device"] for line in lines):
         own = [line for line in lines if line["device"] == device]
@@ -73,7 +76,9 @@ def plot(lines: list[dict[str, Any]], file: Path) -> None:
             own = [line for line in lines if line["device"] == device]
             for name in sorted({name for line in own for name in line["seconds"]}):
                 points = [(at, line["seconds"][name]) for at, line in enumerate(own) if name in line["seconds"]]
-                axes.plot([at for at, _ in points], [value / points[0][1] for _, value in points], "o-", label=name)
+                axes.plot(
+                    [at for at, _ in points], [value / points[0][1] for _, value in points], "o-", label=_short(name)
+                )
             axes.set_xticks(range(len(own)), [line["revision"][:9] for line in own], rotation=45)
             axes.set_ylabel("time, first revision = 1")
             axes.set_ylim(bottom=0)
@@ -84,3 +89,8 @@ def plot(lines: list[dict[str, Any]], file: Path) -> None:
 
 def _milliseconds(seconds: Mapping[str, float], name: str) -> str:
     return f"{seconds[name] * 1000:.3g}" if name in seconds else "—"
+
+
+def _short(name: str) -> str:
+    """``x[1]`` of ``bench_x.py::test_x[1]``."""
+    return name.rpartition("::")[2].removeprefix("test_")

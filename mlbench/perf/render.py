@@ -3,11 +3,11 @@
 import json
 from dataclasses import asdict
 
-from mlbench.perf.compare import Comparison
+from mlbench.perf.comparison import Comparison
 from mlbench.perf.statistics import Interval
 
-_FOOT = "Median of the rounds' ratios with its 95% interval; processor time, one thread, both sides in turns."
-_MARKS = {"slower": "❌", "hungrier": "❌", "undecided": "❔", "failed": "❔"}
+_FOOT = "Ratio of the least times of all rounds with its 98% interval; processor time, one thread, both sides in turns."
+_MARKS = {"slower": "❌", "hungrier": "❌", "undecided": "❔", "failed": "❔", "gone": "❔"}
 
 
 def as_markdown(comparison: Comparison) -> str:
@@ -17,6 +17,7 @@ def as_markdown(comparison: Comparison) -> str:
         "",
         f"{comparison.base} → {comparison.head}, {comparison.machine}",
     ]
+    lines += [f"\n**{text}**" for text in comparison.troubles]
     lines += ["", "| | operation | verdict | time, head / base | |", "|-|-|-|-|-|"]
     for one in comparison.verdicts:
         cells = [
@@ -27,10 +28,7 @@ def as_markdown(comparison: Comparison) -> str:
             one.cause.replace("|", "\\|"),
         ]
         lines.append(f"| {' | '.join(cells)} |")
-    lines += [
-        "",
-        "Median of the rounds' ratios with its 95% interval, processor time, one thread, both sides in turns.",
-    ]
+    lines += ["", _FOOT]
     return "\n".join(lines) + "\n"
 
 
@@ -45,6 +43,7 @@ def _summary(comparison: Comparison) -> str:
         return "nothing was compared"
     bad = [one.state for one in comparison.verdicts if one.state in _MARKS]
     counts = [f"{bad.count(state)} {state}" for state in dict.fromkeys(bad)]
+    counts += ["times that say nothing"] if comparison.troubles else []
     return ", ".join(counts) or f"{len(comparison.verdicts)} operations, none slower or hungrier"
 
 

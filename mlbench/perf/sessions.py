@@ -16,7 +16,7 @@ from mlbench.perf import child, counts
 from mlbench.perf.sides import PerfError
 
 #: Seconds of timing for one benchmark in one process.
-_SECONDS = 0.3
+SECONDS = 0.3
 _MEASURED = re.compile(r"^def \w+\([^)]*\bbenchmark\b", re.MULTILINE)
 _INI = "[pytest]\npython_files = bench_*.py\npython_functions = bench_* test_*\n"
 
@@ -30,18 +30,21 @@ class Session:
         seconds: Least processor seconds of one call, by benchmark.
         counts: What one call does, by benchmark, where that was counted.
         failures: Why a benchmark gave nothing, by benchmark or file.
+        gpu: Whether a GPU was used, where that was looked for: when counting.
     """
 
     machine: Mapping[str, Any]
     seconds: Mapping[str, float]
     counts: Mapping[str, Mapping[str, int]]
     failures: Mapping[str, str]
+    gpu: bool = False
 
 
 def run(benchmarks: Sequence[Path], sites: Sequence[Path] = (), *, only: str = "", count: bool = False) -> Session:
     """Run benchmark files in a fresh process.
 
-    Processor time is read, with collections of garbage off and hashes of strings fixed; one thread.
+    Processor time is read, with collections of garbage off and hashes of strings fixed; one thread. Of pytest's plugins
+    pytest-benchmark alone is there; a ``conftest.py`` among the benchmarks can name others.
 
     Args:
         benchmarks: Files ``bench_*.py``, or folders of them. They are copied, so that nothing beside them is imported.
@@ -65,15 +68,17 @@ def run(benchmarks: Sequence[Path], sites: Sequence[Path] = (), *, only: str = "
 
 
 def _session(folder: Path, files: Sequence[Path], sites: Sequence[Path], only: str, count: bool) -> Session:
-    seconds = 0.0 if count else _SECONDS
+    seconds = 0.0 if count else SECONDS
     command = [sys.executable, "-m", "pytest", "-c", str(folder / "pytest.ini"), "--rootdir", str(folder), "-q"]
-    command += ["-p", "no:cacheprovider", "--import-mode=importlib", *(["-p", "child"] if count else [])]
+    # Other plugins take time, and those of installed packages may be missing in the version that comes first.
+    plugins = ["no:cacheprovider", "pytest_benchmark.plugin", *(["child"] if count else [])]
+    command += [*(word for name in plugins for word in ("-p", name)), "--import-mode=importlib"]
     command += ["--benchmark-only", "--benchmark-disable-gc", "--benchmark-timer=time.process_time"]
     command += [f"--benchmark-max-time={seconds}", f"--benchmark-json={folder / 'found.json'}"]
     command += [f"--junit-xml={folder / 'junit.xml'}", *(["-k", only] if only else []), *map(str, files)]
     path = [*map(str, sites), str(folder / "plugin"), os.environ.get("PYTHONPATH", "")]
     environment = os.environ | {"PYTHONPATH": os.pathsep.join(filter(None, path)), "PYTHONHASHSEED": "0"}
-    environment |= {"OMP_NUM_THREADS": "1", "MKL_NUM_THREADS": "1"}
+    environment |= {"OMP_NUM_THREADS": "1", "MKL_NUM_THREADS": "1", "PYTEST_DISABLE_PLUGIN_AUTOLOAD": "1"}
     done = subprocess.run(command, cwd=folder, env=environment, capture_output=True, text=True)
     found = folder / "found.json"
     if not found.is_file() or not found.stat().st_size:
@@ -99,7 +104,18 @@ def read(file: Path, failures: Mapping[str, str] | None = None) -> Session:
         raise PerfError(f"{file}: not a file of pytest-benchmark ({type(error).__name__}: {error})") from None
     extra = {name: one.get("extra_info", {}) for name, one in benchmarks.items()}
     counted = {name: one[child.COUNTS] for name, one in extra.items() if child.COUNTS in one}
-    return Session(content.get("machine_info", {}), seconds, counted, failures or {})
+    gpu = any(one.get(child.GPU, False) for one in extra.values())
+    return Session(content.get("machine_info", {}), seconds, counted, failures or {}, gpu)
+
+
+def equal(some: Sequence[Path], others: Sequence[Path]) -> bool:
+    """Whether two lists of files or folders hold the same Python files."""
+    return some == others or _sources(some) == _sources(others)
+
+
+def _sources(paths: Sequence[Path]) -> dict[str, bytes]:
+    files = [file for path in paths for file in (path.rglob("*.py") if path.is_dir() else [path])]
+    return {file.name: file.read_bytes() for file in files}
 
 
 def _copied(path: Path, into: Path) -> list[Path]:

@@ -5,6 +5,7 @@ import subprocess
 import sys
 import tarfile
 import tomllib
+from collections.abc import Sequence
 from dataclasses import dataclass
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
@@ -22,13 +23,25 @@ class Side:
 
     Attributes:
         name: As the user named it.
-        revision: The commit, the version or the folder that it is.
+        revision: The commit or the version that it is.
         site: The folder to put first on the path.
+        source: Its files, if it is not a package from an index.
     """
 
     name: str
     revision: str
     site: Path
+    source: Path | None = None
+
+    def files(self, paths: Sequence[Path]) -> list[Path]:
+        """What this side has itself in the place of files and folders of the working directory.
+
+        Without a source that is the same; what it has nothing for is left out.
+        """
+        if self.source is None:
+            return list(paths)
+        own = [self.source / path for path in paths]  # an absolute path stays what it is
+        return [path for path in own if path.exists()]
 
 
 def install(name: str, into: Path, repository: Path) -> Side:
@@ -46,17 +59,23 @@ def install(name: str, into: Path, repository: Path) -> Side:
     site = into / "site"
     if Path(name).is_dir():
         _install(name, [str(folder) for folder in _packages(Path(name).resolve())], site)
-        return Side(name, str(Path(name).resolve()), site)
+        return Side(name, revision(Path(name)), site, Path(name).resolve())
     if commit := _commit(name, repository):
         source = _checkout(commit, into / "source", repository)
         _install(name, [str(folder) for folder in _packages(source)], site)
-        return Side(name, commit, site)
+        return Side(name, commit[:9], site, source)
     if re.search(r"[=<>@~]", name):
         _install(name, [name], site)
         return Side(name, name, site)
     raise PerfError(
         f"{name!r} is neither a folder, nor a git revision of {repository}, nor a requirement such as package==1.2"
     )
+
+
+def revision(folder: Path = Path()) -> str:
+    """The commit of a folder, with ``-dirty`` if there are changes; ``unknown`` where git knows none."""
+    command = ["git", "-C", str(folder), "describe", "--always", "--dirty", "--abbrev=9", "--exclude=*"]
+    return subprocess.run(command, capture_output=True, text=True).stdout.strip() or "unknown"
 
 
 def _commit(name: str, repository: Path) -> str | None:

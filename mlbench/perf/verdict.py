@@ -4,19 +4,17 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
-from mlbench.perf.statistics import Interval, median_interval, sign_test
+from mlbench.perf.statistics import Interval, least_ratio
 
 #: A slowdown below this is not looked for: code that merely moved in memory shows as much.
 TOLERANCE = 0.05
 #: How much of its bytes an operation may gain: what Python itself keeps varies.
 _BYTES = 0.02
-_CONFIDENCE = 0.95
-_LIKELY = 0.01
 
-State = Literal["same", "slower", "faster", "hungrier", "undecided", "new", "failed"]
+State = Literal["same", "slower", "faster", "hungrier", "undecided", "gone", "new", "failed"]
 #: What keeps a comparison from passing.
 REFUSED: tuple[State, ...] = ("slower", "hungrier")
-UNDECIDED: tuple[State, ...] = ("undecided", "failed")
+UNDECIDED: tuple[State, ...] = ("undecided", "failed", "gone")
 
 
 @dataclass(frozen=True)
@@ -36,27 +34,28 @@ class Verdict:
     cause: str = ""
 
 
-def timed(name: str, ratios: Sequence[float], tolerance: float = TOLERANCE) -> Verdict:
+def timed(name: str, base: Sequence[float], head: Sequence[float], tolerance: float = TOLERANCE) -> Verdict:
     """Judge the times of an operation.
 
-    It is slower if the whole interval of the median ratio lies above ``1 + tolerance`` and a sign test of the rounds
-    against that bound agrees; faster if the interval lies below ``1 - tolerance``; the same if it lies under
-    ``1 + tolerance``. Between that the rounds are too few or too different: undecided.
+    It is slower if the whole interval of the ratio of the least times lies above ``1 + tolerance``: the rank test that
+    this interval is made of is then sure; faster if it lies below ``1 - tolerance``; the same if what was seen does not
+    exceed ``1 + tolerance``. Between that the rounds are too few or too different: undecided.
 
     Args:
         name: The operation.
-        ratios: Head's time divided by base's, one value for every round.
+        base: Its times in base, one for every round.
+        head: In head, as many.
         tolerance: What is not worth a name.
     """
     try:
-        found = median_interval(ratios, _CONFIDENCE)
+        found = least_ratio(base, head)
     except ValueError:
-        return Verdict(name, "undecided", cause=f"{len(ratios)} rounds are too few")
-    if found.low > 1 + tolerance and sign_test(ratios, 1 + tolerance) < _LIKELY:
+        return Verdict(name, "undecided", cause=f"{len(base)} rounds are too few")
+    if found.low > 1 + tolerance:
         return Verdict(name, "slower", found, f"{found.middle - 1:+.0%}")
     if found.high < 1 - tolerance:
         return Verdict(name, "faster", found, f"{found.middle - 1:+.0%}")
-    if found.high <= 1 + tolerance or found.middle <= 1 + tolerance:
+    if found.middle <= 1 + tolerance:
         return Verdict(name, "same", found)
     return Verdict(name, "undecided", found, "the rounds differ too much")
 

@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any, ClassVar, Literal
 from typing import Protocol as TypingProtocol
 
@@ -29,7 +30,7 @@ class Job:
     after: tuple[str, ...]
     rung: int | None = None
 
-    @property
+    @cached_property
     def key(self) -> str:
         """Its name within the plan: ``Triplet/trial-3/fold-0``."""
         return job_key(self.method, self.role, self.number, self.fold, self.rung)

@@ -5,7 +5,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from mlbench.api.errors import ConfigError
+from mlbench.api.errors import ConfigError, MissingWeightsError
 from mlbench.api.trunk import StartsFromWeights
 from mlbench.registry.entries import Entry, find
 from mlbench.registry.loading import blamed, info_of, load
@@ -49,7 +49,7 @@ class Resolved:
         For un-packaged code also the hash of its source. For weights made elsewhere stands what they are.
 
         Raises:
-            ConfigError: If there are no such weights.
+            MissingWeightsError: If there are no such weights.
         """
         known = parameters(self.component)
         filled = {name: p.default for name, p in known.items() if _is_plain(p.default) and name not in _FROM_DATA}
@@ -65,7 +65,7 @@ class Resolved:
             try:
                 return str(self.component.weights_identity(arguments))
             except ConfigError as error:
-                raise ConfigError(f"{self.where}: {error}") from None
+                raise MissingWeightsError(f"{self.where}: {error}") from None
 
     def build(self, **context: int) -> Any:
         """Construct it. ``context`` gives ``num_classes``, ``embedding_size``, ``in_channels``, ``batch_size``.

@@ -108,6 +108,15 @@ class Benchmark(Table):
         return self
 
     @model_validator(mode="after")
+    def _what_a_device_cuts(self) -> "Benchmark":
+        if self.runtime.images == "device" and (self.transforms.crop is None or self.transforms.affine is not None):
+            raise ValueError(
+                'runtime.images: "device" is for images that are cropped at random (transforms.crop) and not bent '
+                '(transforms.affine), where it gives the processor\'s pixels; choose "mapped"'
+            )
+        return self
+
+    @model_validator(mode="after")
     def _stopping_at_validations(self) -> "Benchmark":
         every, last = self.training.evaluate_every, self.training.max_epochs
         stopping, width = self.search.stopping, min(self.search.generation, self.search.trials)

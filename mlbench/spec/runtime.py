@@ -33,9 +33,11 @@ class Runtime(Table):
     ``executor`` says who runs the runs; ``workers`` how many at once, 0 in this process. ``device`` may list several
     GPUs (``cuda:0,cuda:1``), and ``slots`` runs share each. ``address`` is that of a Ray cluster (``auto``: the one of
     this machine). ``loaders`` threads of each worker make batches ahead, 0 makes them in step; by default 0 on the CPU,
-    whose cores train, and the cores that the workers leave on a GPU. ``timeout`` is in seconds and for one attempt at a
-    run; ``retries`` is how many further attempts a run gets whose process died or ran out of memory (an error or a NaN
-    would come again); ``checkpoint_every`` is in seconds; ``fail_fast`` stops everything at the first run that fails.
+    whose cores train, and the cores that the workers leave on a GPU. ``images`` are read from ``mapped`` files and cut
+    by these threads, or copied to the ``device`` at the start of a training and cut there. ``timeout`` is in seconds
+    and for one attempt at a run; ``retries`` is how many further attempts a run gets whose process died or ran out of
+    memory (an error or a NaN would come again); ``checkpoint_every`` is in seconds; ``fail_fast`` stops everything at
+    the first run that fails.
     """
 
     executor: Literal["local", "inprocess", "ray", "slurm"] = runtime("local")
@@ -45,6 +47,7 @@ class Runtime(Table):
     address: str | None = runtime(None)
     slurm: Slurm = runtime(Slurm())
     loaders: int | None = runtime(None, ge=0)
+    images: Literal["mapped", "device"] = runtime("mapped")
     retries: int = runtime(2, ge=0)
     timeout: float | None = runtime(None, gt=0)
     checkpoint_every: float = runtime(60.0, ge=0)

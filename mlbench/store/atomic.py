@@ -102,7 +102,9 @@ def _missing(probe: Path) -> str:
         if (probe / "first" / "content").read_text(encoding="utf-8") != "ours" or not (probe / "theirs").exists():
             return "renaming that leaves a folder of another writer alone"
         (probe / "held" / "content").replace(probe / "first" / "content")
-    except OSError:
+    except OSError as error:
+        if disk_is_full(error):
+            raise
         return "atomic renaming"
     return ""
 
@@ -115,13 +117,18 @@ def _rename_first(staging: Path, target: Path) -> None:
             raise
 
 
+def disk_is_full(error: BaseException) -> bool:
+    """Whether an exception says that there is no room left on a disk, or none for this user."""
+    return isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT)
+
+
 @contextmanager
 def explained(path: Path) -> Iterator[None]:
     """Turn a full disk or a folder without write permission into a `StoreError` that says what to do."""
     try:
         yield
     except OSError as error:
-        if error.errno in (errno.ENOSPC, errno.EDQUOT):
+        if disk_is_full(error):
             advice = "free some space and give the same command again; finished runs are kept"
         elif error.errno in (errno.EACCES, errno.EROFS, errno.EPERM):
             advice = "choose a writable folder with --store"

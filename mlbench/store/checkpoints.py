@@ -19,7 +19,7 @@ from mlbench.store.atomic import write_bytes
 from mlbench.store.differences import difference
 from mlbench.store.quarantine import Quarantine, made
 
-_FORMAT = 1
+_FORMAT = 2
 _KEPT = 2
 
 

@@ -26,6 +26,8 @@ except ImportError:  # Windows: the count alone decides
 
 #: Seconds between two counts of a holder, and for how long a count must stand still before it is taken for dead.
 BEAT, EXPIRY = 1.0, 60.0
+#: The same for one that nothing was written into, which takes no time: its holder was killed just then.
+_WORDLESS = 5.0
 _SIZE = 1024
 
 
@@ -43,7 +45,11 @@ class Lease:
         }
         self._about |= about
         self._beats = 0
-        self._write()
+        try:
+            self._write()
+        except OSError:
+            self.release()
+            raise
 
     def tell(self, **progress: Any) -> None:
         """What the next beat says besides the count."""
@@ -101,12 +107,10 @@ class Leases:
                 descriptor = os.open(path, os.O_CREAT | os.O_EXCL | os.O_RDWR, 0o644)
             except FileExistsError:
                 return None
-            if not _lock(descriptor):
-                os.close(descriptor)
-                return None
+            # Written before it is locked: whoever is killed between the two leaves a lease that is plainly free.
             lease = Lease(path, descriptor, about)
         # The one before may have been made, but not yet locked, when it was looked at; and so may this one have been.
-        if any(self._lives(path) for path in older) or _successor(path).exists():
+        if not _lock(descriptor) or any(self._lives(path) for path in older) or _successor(path).exists():
             lease.release()
             return None
         for path in older:
@@ -125,6 +129,17 @@ class Leases:
             with suppress(FileNotFoundError):
                 if path != self._folder and self._lives(path) and (content := _content(path)):
                     yield name, content, path.stat().st_mtime
+
+    def names(self) -> set[str]:
+        """Names of all leases that may be held: those that are not among them are free."""
+        try:
+            return {file.rpartition(".")[0] for file in os.listdir(self._folder)}
+        except FileNotFoundError:
+            return set()
+
+    def alive(self) -> set[str]:
+        """Names of the leases that are held, as far as can be known: one on another machine may be."""
+        return {path.stem for path in self._folder.glob("[!.]*.*") if self._lives(path)}
 
     def _generations(self, name: str) -> list[Path]:
         start = f"{name}."
@@ -147,7 +162,7 @@ class Leases:
         if seen != content:
             self._seen[path] = content, now
             return True
-        return now - since < self._expiry or bool(locked)
+        return now - since < (self._expiry if content else _WORDLESS) or bool(locked)
 
 
 def _is_generation(file: str, start: str) -> bool:

@@ -1,6 +1,7 @@
 """Where things go that cannot be trusted: named, with the reason, never deleted."""
 
 from collections.abc import Iterator
+from contextlib import suppress
 from itertools import count
 from pathlib import Path
 
@@ -21,15 +22,26 @@ class Quarantine:
             StoreError: If it cannot be moved.
         """
         made(self._folder)
-        names = (self._folder / f"{path.name}-{number}" for number in count())
         with explained(self._folder):
-            target = next(name for name in names if not name.exists())
+            text = self._explanation(path.name, why)
+            target = text.with_suffix("")
             try:
                 path.rename(target)
-            except FileNotFoundError:
-                return None
-            target.with_name(f"{target.name}.txt").write_text(why + "\n", encoding="utf-8")
+            except OSError as error:
+                text.unlink()
+                if isinstance(error, FileNotFoundError):
+                    return None
+                raise
         return target
+
+    def _explanation(self, name: str, why: str) -> Path:
+        """The text that says why, under a name that nobody else has: it is made first, so that no two take one."""
+        for number in count():
+            path = self._folder / f"{name}-{number}.txt"
+            with suppress(FileExistsError), path.open("x", encoding="utf-8") as text:
+                text.write(why + "\n")
+                return path
+        raise AssertionError
 
     def __iter__(self) -> Iterator[tuple[str, str]]:
         """Names and reasons."""

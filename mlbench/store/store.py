@@ -15,7 +15,6 @@ Nothing is ever deleted on error: what cannot be trusted is set aside.
 
 import hashlib
 import json
-import shutil
 import time
 from collections.abc import Collection, Iterator, Mapping
 from pathlib import Path
@@ -30,6 +29,8 @@ from mlbench.store.record import Record
 
 #: Version of the stored format of a store's header.
 HEADER = 1
+#: Lease of whoever writes the header, or clears up.
+HEADER_LEASE = "header"
 #: What every record shares with the recipe of its store.
 _SHARED = ("dataset", "model", "transforms")
 
@@ -41,6 +42,7 @@ class Store:
         self.path = Path(path)
         self.leases = Leases(self.path / "leases")
         self.quarantine = Quarantine(self.path / "quarantine")
+        self._runs = self.path / "runs"
         self._known: dict[str, Any] = {}
 
     # -- what it belongs to --------------------------------------------------------------------------------------
@@ -87,10 +89,10 @@ class Store:
         if self.exists:
             self._merged(recipe, methods, about)  # refused before anything is written
         made(self.path / "runs")
-        check_disk(self.path)
-        while (lease := self.leases.take("header", {})) is None:
+        while (lease := self.leases.take(HEADER_LEASE, {})) is None:
             time.sleep(0.05)  # another coordinator is adding its methods
         try:
+            check_disk(self.path)
             header = self._merged(recipe, methods, about)
             text = json.dumps(header, indent=1, sort_keys=True, ensure_ascii=False) + "\n"
             write_text(self.path / "store.json", text)
@@ -118,7 +120,7 @@ class Store:
 
     def folder(self, run: str) -> Path:
         """Where a run's record and files are."""
-        return self.path / "runs" / run[:32]
+        return self._runs / run[:32]
 
     def log(self, run: str) -> Path:
         """Where what a run prints goes."""
@@ -131,10 +133,6 @@ class Store:
     def parts(self, training: str) -> Path:
         """Where the state of a training is kept between its parts, while its trial may still be continued."""
         return self.path / "parts" / training[:32]
-
-    def forget_parts(self) -> None:
-        """Drop these states. If a training is continued after all, it begins anew, to the same result."""
-        shutil.rmtree(self.path / "parts", ignore_errors=True)
 
     # -- records -------------------------------------------------------------------------------------------------
 
@@ -222,7 +220,9 @@ class Store:
         """
         file = folder / "record.json"
         try:
-            record = Record.from_json(file.read_bytes(), str(file))
+            if (content := _content(file, folder)) is None:
+                return None
+            record = Record.from_json(content, str(file))
             problem = self._foreign(record, folder)
             if not problem:
                 return record
@@ -232,8 +232,7 @@ class Store:
             problem = str(error)
         except OSError as error:
             raise StoreError(f"{file}: cannot be read: {error.strerror}") from None
-        if folder.exists():
-            self.quarantine.take(folder, problem)
+        self.quarantine.take(folder, problem)
         return None
 
     def _foreign(self, record: Record, folder: Path) -> str:
@@ -252,6 +251,14 @@ class Store:
         if not self._known and self.exists:
             self._known = self.header["recipe"]
         return self._known
+
+
+def _content(file: Path, folder: Path) -> bytes | None:
+    """What is in a file whose folder appears as a whole, perhaps between two looks; None if there is no folder."""
+    try:
+        return file.read_bytes()
+    except FileNotFoundError:
+        return file.read_bytes() if folder.exists() else None
 
 
 def _is_foreign(path: Path) -> bool:

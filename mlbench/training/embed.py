@@ -7,6 +7,7 @@ from torch import Tensor, nn
 from torch.nn.functional import normalize
 
 from mlbench.data.images import ImageView
+from mlbench.data.loader import evaluated
 from mlbench.data.transforms import EvalTransform
 
 #: Images per forward pass of evaluation; it changes speed and memory only.
@@ -14,19 +15,23 @@ BATCH = 256
 
 
 @torch.inference_mode()
-def embed(model: nn.Module, view: ImageView, transform: EvalTransform, device: str) -> Tensor:
-    """L2-normalised embeddings ``[N, D]`` of every item of a view, on the CPU, in the view's order."""
-    return torch.cat([normalize(part, dim=1).cpu() for part in _outputs(model, view, transform, device)])
+def embed(model: nn.Module, view: ImageView, transform: EvalTransform, device: str, loaders: int = 0) -> Tensor:
+    """L2-normalised embeddings ``[N, D]`` of every item of a view, on the CPU, in the view's order.
+
+    ``loaders`` threads transform the next images meanwhile.
+    """
+    return torch.cat([normalize(part, dim=1).cpu() for part in _outputs(model, view, transform, device, loaders)])
 
 
 @torch.inference_mode()
-def outputs(model: nn.Module, view: ImageView, transform: EvalTransform, device: str) -> Tensor:
+def outputs(model: nn.Module, view: ImageView, transform: EvalTransform, device: str, loaders: int = 0) -> Tensor:
     """What the model gives for every item of a view, not normalised: ``[N, D]`` on the CPU, in the view's order."""
-    return torch.cat([part.cpu() for part in _outputs(model, view, transform, device)])
+    return torch.cat([part.cpu() for part in _outputs(model, view, transform, device, loaders)])
 
 
-def _outputs(model: nn.Module, view: ImageView, transform: EvalTransform, device: str) -> Iterator[Tensor]:
+def _outputs(
+    model: nn.Module, view: ImageView, transform: EvalTransform, device: str, loaders: int
+) -> Iterator[Tensor]:
     model.eval()
-    for start in range(0, len(view), BATCH):
-        images = transform(view.images(range(start, min(start + BATCH, len(view)))))
-        yield model(images.to(device)).float()
+    for images in evaluated(view, transform, BATCH, threads=loaders, pinned=device.startswith("cuda")):
+        yield model(images.to(device, non_blocking=True)).float()

@@ -18,6 +18,7 @@ from mlbench.api import Diverged, FollowsEpochs
 from mlbench.api.sampler import GroupedBatch, Indices, RefreshedSampler, Sampler
 from mlbench.data.images import ImageView
 from mlbench.data.loader import Batch, Loader
+from mlbench.data.on_device import OnDevice
 from mlbench.data.transforms import EvalTransform, TrainTransform
 from mlbench.evaluation import Retrieval
 from mlbench.models.embedder import EmbeddingModel
@@ -69,6 +70,7 @@ class Setup:
     seed: int
     loaders: int = 0
     ranks: Ranks = ALONE
+    resident: OnDevice | None = None
 
 
 def train(
@@ -133,7 +135,7 @@ class _Training:
             if going:
                 self._offer(validated=validated)
         self.done.images = self.steps.images
-        self.done.phases = self.steps.clock.seconds
+        self.done.phases = self.steps.seconds
         return self.done
 
     def _epoch(self) -> float:
@@ -211,6 +213,7 @@ class _Steps:
             threads=setup.loaders,
             pinned=setup.device.startswith("cuda"),
             snapshot=self._drawn,
+            resident=setup.resident,
         )
         self.images = 0
 
@@ -253,7 +256,7 @@ class _Steps:
         sampler = self.setup.sampler
         if isinstance(sampler, RefreshedSampler) and (epoch - 1) % getattr(sampler, "refresh_every", 1) == 0:
             setup = self.setup
-            shown = partial(outputs, setup.model, self.view, setup.eval_transform, setup.device)
+            shown = partial(outputs, setup.model, self.view, setup.eval_transform, setup.device, setup.loaders)
             sampler.refresh(setup.ranks.first(shown).numpy(), self.view.labels)
 
     def step(self, batch: Batch) -> float:
@@ -300,7 +303,7 @@ def _start_epoch(epoch: int, *parts: object) -> None:
 
 
 def _validate(setup: Setup, view: ImageView, epoch: int, loss: float | None) -> dict[str, float]:
-    embeddings = embed(setup.model, view, setup.eval_transform, setup.device)
+    embeddings = embed(setup.model, view, setup.eval_transform, setup.device, setup.loaders)
     if not bool(torch.isfinite(embeddings).all()):
         raise Diverged(f"embeddings are not finite at epoch {epoch}")
     found = setup.metrics(embeddings, torch.from_numpy(view.labels))

@@ -11,6 +11,7 @@ from mlbench.api.sampler import Sampler
 from mlbench.api.trunk import StartsFromWeights
 from mlbench.data.batches import batches_of
 from mlbench.data.images import ImageView
+from mlbench.data.on_device import OnDevice
 from mlbench.data.samplers import MPerClass
 from mlbench.data.transforms import EvalTransform, TrainTransform, output_channels
 from mlbench.evaluation import Retrieval
@@ -28,6 +29,7 @@ def setup_of(
     trunk: Resolved | None = None,
     loaders: int = 0,
     ranks: Ranks = ALONE,
+    images: Literal["mapped", "device"] = "mapped",
 ) -> Setup:
     """Build model, loss, miner, batches and transforms of a training request.
 
@@ -42,8 +44,10 @@ def setup_of(
             where they lie; where they are random it says all.
         loaders: Threads that make batches ahead.
         ranks: The processes of the training.
+        images: Where the images lie and are cropped.
 
     Raises:
+        DataError: If the images do not fit on the device.
         ConfigError: If a component refuses its arguments, or the batch does not fit the classes.
     """
     seed = int(request["seed"])
@@ -70,6 +74,7 @@ def setup_of(
         seed=seed,
         loaders=loaders,
         ranks=ranks,
+        resident=OnDevice(train_view, transforms, device) if images == "device" else None,
     )
 
 

@@ -67,10 +67,12 @@ def restore(module: nn.Module | None, kept: dict[str, Any]) -> None:
 def random_state(device: str) -> dict[str, Any]:
     """The state of the global generators."""
     name, keys, *rest = np.random.get_state(legacy=True)
+    version, words, gauss = random.getstate()
+    # As tensors: a list of 624 numbers takes longer to write than all the rest of a small state.
     found = {
         "torch": torch.get_rng_state(),
-        "numpy": (name, np.asarray(keys).tolist(), *rest),
-        "python": random.getstate(),
+        "numpy": (name, torch.tensor(np.asarray(keys, np.int64)), *rest),
+        "python": (version, torch.tensor(words), gauss),
     }
     return found | ({"cuda": torch.cuda.get_rng_state(device)} if torch.device(device).type == "cuda" else {})
 
@@ -79,7 +81,8 @@ def restore_random(state: dict[str, Any], device: str) -> None:
     """Set the global generators."""
     torch.set_rng_state(state["torch"])
     name, keys, *rest = state["numpy"]
-    np.random.set_state((name, np.array(keys, dtype=np.uint32), *rest))
-    random.setstate(state["python"])
+    np.random.set_state((name, keys.numpy().astype(np.uint32), *rest))
+    version, words, gauss = state["python"]
+    random.setstate((version, tuple(words.tolist()), gauss))
     if "cuda" in state:
         torch.cuda.set_rng_state(state["cuda"], device)

@@ -5,6 +5,7 @@ import itertools
 import torch
 from brute import data, pool_mask
 from mlbench_kernels.losses import pair_loss
+from mlbench_kernels.losses.totals import pair_total
 from mlbench_kernels.rules import DistanceSum, Hinge, LogSumExp, Softplus, Triplets
 from quartic import Quartic
 
@@ -74,13 +75,17 @@ def thresholds_for(width, count, generator):
     return limits
 
 
-def found_and_expected(name, pool, distance, problem, backend):
+#: Those whose derivatives depend on the distance of a pair and nothing else: summed over the anchors in one pass.
+SUMMED = ("hinge", "softplus", "sum", "all", "semi-hard", "own")
+
+
+def found_and_expected(name, pool, distance, problem, backend, summed=False):
     """Value and derivatives by anchors, references and thresholds, of the backend and of autograd."""
     make, _, width, formula = LOSSES[name]
     x, labels, *rest = problem
     generator = torch.Generator().manual_seed(5)
     limits = thresholds_for(width, len(x), generator)
-    upstream = torch.randn(len(x), generator=generator)
+    upstream = torch.full((len(x),), -0.7) if summed else torch.randn(len(x), generator=generator)
     results = []
     for exact in (False, True):
         dtype = torch.float64 if exact else x.dtype
@@ -91,18 +96,19 @@ def found_and_expected(name, pool, distance, problem, backend):
             mask = pool_mask(labels, rest[1] if rest else labels, not rest, pool)
             value = formula(dense(leaves[0], y, distance), mask, t, pool)
         else:
-            value, *_ = pair_loss(
+            value, *_ = (pair_total if summed else pair_loss)(
                 make(pool, t), leaves[0], labels, *leaves[1:], *rest[1:], distance=distance, backend=backend
             )
             value = value.sum(dim=1) if value.ndim == 2 else value
-        total = (value.where(value > -INFINITE, 0) * upstream).sum()
+        total = value * upstream[0] if value.ndim == 0 else (value.where(value > -INFINITE, 0) * upstream).sum()
+        value = value.sum() if summed else value
         wanted = leaves + ([] if t is None else [t])
         results.append((value, *torch.autograd.grad(total, wanted)))
     return results
 
 
-def check(name, pool, distance, problem, backend, tolerance):
-    found, expected = found_and_expected(name, pool, distance, problem, backend)
+def check(name, pool, distance, problem, backend, tolerance, summed=False):
+    found, expected = found_and_expected(name, pool, distance, problem, backend, summed)
     for one, other in zip(found, expected, strict=True):
         # Relative to the largest, because a derivative is a sum in which larger numbers cancel.
         largest = float(other.detach().masked_fill(other.isinf(), 0).abs().max()) if other.numel() else 0.0
@@ -119,3 +125,5 @@ def check_losses(backend, shape, tolerance, dtype=torch.float32, forms=(True, Fa
         problem = [x.to(dtype) * scale, labels] + ([] if square else [y.to(dtype) * scale, reference_labels])
         for pool in LOSSES[name][1]:
             check(name, pool, distance, problem, backend, tolerance)
+            if name in SUMMED:
+                check(name, pool, distance, problem, backend, tolerance, summed=True)

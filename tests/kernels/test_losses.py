@@ -5,11 +5,12 @@ import sys
 import pytest
 import torch
 from brute import DISTANCES, data, run_python
-from loss_checks import LOSSES, check, check_losses
+from loss_checks import LOSSES, SUMMED, check, check_losses
 from mlbench_kernels import losses
 from mlbench_kernels.losses import pair_loss
 from mlbench_kernels.losses.listed import pair_distances_op, positive_pairs_op, positive_slots_op
 from mlbench_kernels.losses.statistics import pair_statistics_op
+from mlbench_kernels.losses.totals import pair_total_op
 from mlbench_kernels.rules import Hinge, LogSumExp, Triplets
 from mlbench_kernels.rules.intervals import places
 
@@ -41,6 +42,8 @@ def test_gradients_do_not_depend_on_the_tiling(monkeypatch):
         for references in ([], data(23, 5, 6, seed=1)):
             problem = [x.double(), labels, *(part.double() if part.ndim == 2 else part for part in references)]
             check(name, pool, "euclidean", problem, "blocked", 1e-9)
+            if name in SUMMED:
+                check(name, pool, "euclidean", problem, "blocked", 1e-9, summed=True)
 
 
 @pytest.mark.parametrize("scale", [1e-20, 1.0, 1e20])
@@ -65,7 +68,8 @@ def test_triplets_of_many_positives_are_placed_on_a_grid(monkeypatch):
     monkeypatch.setattr(intervals, "_FEW", 0)
     x, labels = data(60, 5, 4)
     for name in ("all", "semi-hard"):
-        check(name, "negatives", "euclidean", [x.double(), labels], "blocked", 1e-9)
+        for summed in (False, True):
+            check(name, "negatives", "euclidean", [x.double(), labels], "blocked", 1e-9, summed)
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="Triton is for Linux")
@@ -202,6 +206,8 @@ def test_operators_are_registered_as_torch_expects():
         ):
             arguments = (*problem, "euclidean", "blocked", "ieee", limits, rule.key(), pool, numbers)
             torch.library.opcheck(pair_statistics_op, arguments)
+            if rule is not LogSumExp:
+                torch.library.opcheck(pair_total_op, (*problem, "euclidean", limits, rule.key(), pool, numbers))
         index = torch.tensor([0, 3, 3]), torch.tensor([1, 2, 6])
         torch.library.opcheck(pair_distances_op, (problem[0], problem[2], "cosine", *index))
         torch.library.opcheck(positive_pairs_op, (labels, problem[3]))

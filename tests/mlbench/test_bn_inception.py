@@ -2,7 +2,7 @@
 
 import pytest
 import torch
-from PIL import Image
+from miniatures.cub import write_cub
 from torch import Tensor
 from torch.nn import functional
 
@@ -123,14 +123,36 @@ def test_without_a_file_it_says_where_to_get_one_and_how_to_name_it():
         BNInception()
 
 
-def test_a_paper_sized_plan_asks_for_the_file_before_anything_runs(mlbench, tmp_path):
-    for name in range(16):
-        (tmp_path / "photos" / f"{name}").mkdir(parents=True)
-        for shade in (10, 20):
-            Image.new("RGB", (8, 8), (shade, 0, 0)).save(tmp_path / "photos" / f"{name}" / f"{shade}.png")
-    overrides = ["--set", f"dataset.path={tmp_path / 'photos'}", "--set", "training.batch_size=8"]
+def test_without_the_file_a_paper_sized_plan_is_shown_with_its_cost_and_says_what_is_missing(mlbench, tmp_path):
+    root = write_cub(tmp_path, classes=88, per_class=2)  # 33 classes train in a fold, a batch of the paper's has 32
+    cub = ["--set", "dataset=cub200", "--set", f"paths.cub200={root}"]
     for store in ([], ["--store", str(tmp_path / "store")]):
-        code, _, messages = mlbench("plan", "reality-check", *overrides, *store)
-        assert code == 1 and "model.trunk: bn-inception: its ImageNet weights come from you" in messages
-        assert "--set model.trunk.weights=PATH" in messages
+        code, out, err = mlbench("plan", "reality-check", *cub, *store)
+        assert code == 1 and "88 classes" in out
+        assert "14 methods with a search × 50 trials × 4 folds; 15 methods × 10 reproductions × 4 folds" in out
+        assert "nothing of this can run yet: model.trunk: bn-inception: its ImageNet weights come from you" in err
+        assert "--set model.trunk.weights=PATH" in err
+    code, _, err = mlbench("run", "reality-check", *cub, "--store", tmp_path / "store")
+    assert code == 1 and "model.trunk: bn-inception: its ImageNet weights come from you" in err
     assert not (tmp_path / "store").exists()
+
+
+def test_the_cost_of_a_plan_is_timed_on_random_weights_where_the_file_is_missing(mlbench, tmp_path, benchmark_file):
+    file = benchmark_file(
+        "Contrastive",
+        dataset={"id": "cub200", "path": str(write_cub(tmp_path))},
+        model={"trunk": {"id": "bn-inception"}},
+        transforms={"size": 32, "resize": 32, "mean": [0.5] * 3, "std": [0.5] * 3},
+    )
+    code, out, err = mlbench("plan", file, "--estimate")
+    assert code == 1 and "its ImageNet weights come from you" in err
+    (row,) = [line.split() for line in out.partition("timed on")[2].splitlines() if line.startswith("Contrastive")]
+    step, image, least, most = map(float, row[1:])
+    assert step > 0 and image > 0 and 0 <= least <= most
+
+
+def test_a_plan_says_all_that_is_missing(mlbench, tmp_path, monkeypatch):
+    monkeypatch.setenv("MLBENCH_DATA", str(tmp_path))
+    code, out, err = mlbench("plan", "reality-check", "--set", "dataset=cub200")
+    assert code == 1 and "11788 images, 200 classes" in out
+    assert "cub200: not prepared" in err and "--set model.trunk.weights=PATH" in err

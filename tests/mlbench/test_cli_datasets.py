@@ -66,7 +66,10 @@ def test_what_needs_no_files_can_be_verified(mlbench, data):
         (("verify", "glyphs", "--path", "x"), "needs no files"),
         (("prepare", "glyphs"), "has nothing to fetch"),
         (("prepare", "emojis"), "did you mean"),
-        (("prepare", "imagenet"), "has nothing to fetch"),
+        (
+            ("prepare", "imagenet"),
+            "gives ILSVRC2012_img_train.tar, ILSVRC2012_img_val.tar, ILSVRC2012_devkit_t12.tar.gz",
+        ),
         (("prepare", "cub200", "--from", "nowhere"), "no such file or folder"),
     ],
 )

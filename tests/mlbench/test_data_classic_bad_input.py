@@ -242,7 +242,11 @@ def test_imagenet_validation_without_development_kit(tmp_path):
     )
     (root / "train").rename(root / "cats")
     (root / "train").mkdir()
-    refused(ImageNet, root, r"train: has no class folders like n01440764; unpack the archives in it")
+    refused(
+        ImageNet,
+        root,
+        r"train: has no class folders like n01440764; `mlbench datasets prepare imagenet --from FOLDER` unpacks",
+    )
 
 
 def test_imagenet_truth_of_other_classes(tmp_path):

@@ -5,11 +5,18 @@ import itertools
 import numpy as np
 import pytest
 import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
 from pictures import Memory, random_images
 
+from mlbench.api.errors import ConfigError, DataError
 from mlbench.api.sampler import GroupedBatch
-from mlbench.data import ImageStore, MPerClass, TrainTransform
-from mlbench.data.loader import Loader
+from mlbench.data import EvalTransform, ImageStore, MPerClass, TrainTransform
+from mlbench.data.ahead import Rooms
+from mlbench.data.device_crops import DeviceImages
+from mlbench.data.loader import Loader, evaluated
+from mlbench.data.on_device import OnDevice
+from mlbench.spec import load_benchmark
 from mlbench.spec.transforms import RandomAffine, RandomResizedCrop, Transforms
 
 LABELS = [index % 4 for index in range(24)]
@@ -86,12 +93,85 @@ def test_an_error_in_a_thread_reaches_the_caller(view, monkeypatch):
         list(Parts(view, 2).loader.take(3))
 
 
+@pytest.mark.parametrize("threads", [0, 2])
+def test_evaluation_sees_every_item_once_and_in_order(view, threads):
+    parts = list(evaluated(view, EvalTransform(CONFIG), 10, threads=threads))
+    assert [len(part) for part in parts] == [10, 10, 4]
+    assert torch.equal(torch.cat(parts), EvalTransform(CONFIG)(view.images(range(24))))
+
+
+@pytest.mark.parametrize("hold", [lambda batch: batch, lambda batch: batch.view(-1)[7:9]])
+def test_memory_of_a_batch_is_used_again_when_nobody_holds_any_of_it(hold):
+    rooms = Rooms()
+    held = hold(rooms.take((4, 5)).fill_(1))
+    place = held.untyped_storage().data_ptr()
+    other = rooms.take((4, 5)).fill_(2)
+    assert other.data_ptr() != place and bool((held == 1).all())
+    del held
+    assert rooms.take((4, 5)).data_ptr() == place
+    assert rooms.take((3,)).shape == (3,)
+
+
 def test_vectors_pass_as_they_are():
     from mlbench.data.images import ImageView
 
     vectors = torch.randn(6, 5)
     view = ImageView(vectors, np.arange(6), tuple("abcdef"), 5)
+    assert torch.equal(torch.cat(list(evaluated(view, EvalTransform(CONFIG), 4))), vectors)
     (batch,) = Loader(view, iter([np.array([4, 1])]), TrainTransform(Transforms()), torch.Generator(), threads=2).take(
         1
     )
     assert torch.equal(batch.views[0], vectors[[4, 1]])
+
+
+#: What a device computes as the processor does: everything but affine maps.
+EXACT = [
+    dict(pixels="unit", mean=(0.48, 0.45, 0.4), std=(0.23, 0.22, 0.225), invert=0.3),
+    dict(pixels="unit", mean=(0.5,), std=(0.25,)),
+    dict(pixels="bgr-255", mean=(104.0, 117.0, 128.0), std=(1.0, 1.0, 1.0)),
+]
+
+
+@pytest.mark.parametrize("channels", [1, 3])
+@pytest.mark.parametrize("changes", EXACT)
+def test_batches_of_images_on_a_device_are_those_of_mapped_ones(changes, channels):
+    """On the processor as the device: the same whole numbers, added up in another way."""
+    images = random_images(*[(30 + 17 * index, 90 - 3 * index, channels) for index in range(24)])
+    view = ImageStore.build(Memory(images, LABELS), None).view(range(4))
+    config = Transforms(size=37, crop=RandomResizedCrop(), flip=0.5, **changes)
+    both = []
+    for resident in (None, OnDevice(view, config, "cpu")):
+        batches, generator = MPerClass(8, 2).batches(view.labels, seed=3), torch.Generator().manual_seed(5)
+        loader = Loader(view, batches, TrainTransform(config), generator, views=2, threads=1, resident=resident)
+        both.append([images for batch in loader.take(4) for images in batch.views] + [generator.get_state()])
+    assert all(torch.equal(one, other) for one, other in zip(*both, strict=True))
+    assert both[1][0].is_contiguous()
+
+
+@settings(max_examples=40, deadline=None)
+@given(st.data())
+def test_a_crop_on_a_device_has_pytorchs_pixels(data):
+    height, width = data.draw(st.integers(1, 300)), data.draw(st.integers(1, 300))
+    box_height, box_width = data.draw(st.integers(1, height)), data.draw(st.integers(1, width))
+    top, left = data.draw(st.integers(0, height - box_height)), data.draw(st.integers(0, width - box_width))
+    size = data.draw(st.sampled_from([3, 16, 61, 227]))
+    rng = np.random.default_rng(data.draw(st.integers(0, 9)))
+    # Black and white are where rounding and overflow would show.
+    image, other = (torch.from_numpy(rng.choice([0, 1, 254, 255], (3, height, width)).astype(np.uint8)) for _ in "ab")
+    boxes = torch.tensor([[0, 0, 1, 1], [top, left, box_height, box_width]])
+    cut = DeviceImages([other, image], "cpu").cut(np.array([0, 1]), boxes, size)[1]
+    part = image[None, :, top : top + box_height, left : left + box_width]
+    (expected,) = torch.nn.functional.interpolate(part, (size, size), mode="bilinear", antialias=True)
+    assert torch.equal(cut.permute(2, 0, 1), expected.int())
+
+
+def test_images_that_do_not_fit_on_a_device_are_refused():
+    vast = torch.zeros(1, dtype=torch.uint8).expand(3, 10**7, 10**7)
+    with pytest.raises(DataError, match=r'"device": the 2 images of a training need 600,000\.00 GB of cpu, .*"mapped"'):
+        DeviceImages([vast, vast], "cpu")
+
+
+@pytest.mark.parametrize("changes", [["transforms.affine={degrees=5.0}", "transforms.crop={}"], []])
+def test_what_a_device_would_compute_otherwise_is_refused(changes):
+    with pytest.raises(ConfigError, match=r'runtime\.images: "device" is for images that are cropped at random'):
+        load_benchmark("smoke", ["runtime.images=device", *changes])

@@ -50,11 +50,11 @@ def test_every_link_within_the_repository_leads_somewhere(page):
         assert (page.parent / target).exists(), target
 
 
-def test_the_plugin_of_the_guide_conforms_and_runs(tmp_path, monkeypatch, tiny):
+def test_the_plugin_of_the_guide_conforms_and_runs(tmp_path, monkeypatch, tiny, perf_guard):
     import mlbench
 
     package, benchmark = blocks(ROOT / "docs" / "plugins.md", "toml")
-    source, checking = blocks(ROOT / "docs" / "plugins.md", "python")
+    source, checking, costs = blocks(ROOT / "docs" / "plugins.md", "python")
     project = tomllib.loads(package)["project"]
     info = tmp_path / "acme_margins-0.1.0.dist-info"
     info.mkdir()
@@ -70,6 +70,8 @@ def test_the_plugin_of_the_guide_conforms_and_runs(tmp_path, monkeypatch, tiny):
         names = {}
         exec(checking, names)
         assert {check.status for check in names["report"]} == {"passed", "not applicable"}
+        exec(costs, names)
+        names["test_memory"](perf_guard)
         method = tomllib.loads(benchmark)["methods"][0]
         result = mlbench.run(tiny(method), store=tmp_path / "store")
         assert result.summary.failed == {}

@@ -11,6 +11,7 @@ from PIL import Image
 
 import mlbench
 from mlbench.api import ConfigError, DataError, StoreError
+from mlbench.data.device_crops import DeviceImages
 from mlbench.execution import open_study, run_plan
 from mlbench.execution.watch import Lines, Watch
 from mlbench.leaderboard import write_leaderboard
@@ -85,6 +86,18 @@ def test_worker_processes_leave_the_records_of_a_single_process(finished, tiny, 
         assert (result.store / name).read_bytes() == (finished.store / name).read_bytes()
 
 
+def test_images_on_the_device_leave_the_records_of_mapped_ones(tiny, tmp_path, monkeypatch):
+    made, whole = [], DeviceImages.__init__
+    monkeypatch.setattr(DeviceImages, "__init__", lambda self, *given: made.append(given) or whole(self, *given))
+    changes = {"transforms": {"crop": {}, "flip": 0.5}, "reproductions": 1}
+    results = {
+        images: mlbench.run(tiny(MINED, **changes, runtime={"images": images}), store=tmp_path / images)
+        for images in ("mapped", "device")
+    }
+    assert kept(results["device"].store) == kept(results["mapped"].store)
+    assert len(made) == 2, "of each of the two trainings that were asked for it"
+
+
 def test_a_method_leaves_the_same_records_without_the_others(finished, tiny, tmp_path):
     alone = mlbench.run(tiny(MINED), store=tmp_path / "store")
     assert kept(alone.store) == {run: row for run, row in kept(finished.store).items() if "Mined" in str(row[0])}
@@ -108,6 +121,8 @@ def test_a_record_says_what_it_cost_and_what_made_it(finished):
     record = by_job(finished.store)["Mined/reproduction-0/0"]
     assert record.cost["seconds"] >= record.cost["training_seconds"] > 0
     assert record.cost["images_per_second"] > 0 and record.cost["peak_memory"] > 2**20
+    # In step, as on a CPU, making the batches is waiting for them.
+    assert 0 < record.cost["data_share"] < 1
     assert record.environment["torch"] == torch.__version__
     ids = [row["id"] for row in record.provenance]
     parts = ["reality-check", "glyphs", "conv-small", "margin", "distance-weighted"]

@@ -1,5 +1,6 @@
 """Leases: one holder, whoever dies, whatever the clocks say."""
 
+import errno
 import os
 import signal
 import subprocess
@@ -8,6 +9,7 @@ import time
 
 import pytest
 
+from mlbench.api import StoreError
 from mlbench.store import lease as module
 from mlbench.store.lease import Leases
 
@@ -60,6 +62,27 @@ def test_a_holder_that_is_killed_holds_nothing(leases, tmp_path):
     lease = leases.take("job", {})
     assert lease is not None and lease.beat()
     assert len(list((tmp_path / "leases").iterdir())) == 1
+
+
+def test_a_lease_that_cannot_be_written_is_not_left_behind(leases, tmp_path, monkeypatch):
+    def full(descriptor, content):
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(module.os, "write", full)
+        with pytest.raises(StoreError, match="No space left on device"):
+            leases.take("job", {})
+    assert not list((tmp_path / "leases").iterdir())
+    assert leases.take("job", {}) is not None
+
+
+def test_a_lease_whose_holder_was_killed_before_a_word_is_free_soon(elsewhere, tmp_path):
+    observer, later = elsewhere
+    (tmp_path / "leases").mkdir()
+    (tmp_path / "leases" / "job.0").touch()
+    assert observer.take("job", {}) is None
+    later(6)
+    assert observer.take("job", {}) is not None
 
 
 def test_from_another_machine_a_holder_lives_as_long_as_it_counts(leases, elsewhere):

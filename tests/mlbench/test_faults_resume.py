@@ -108,7 +108,7 @@ def of_another_version(content):
 
 
 def of_the_future(content):
-    return content.replace(b'"format": 1', b'"format": 9')
+    return content.replace(b'"format": 2', b'"format": 9')
 
 
 def without_head(content):
@@ -122,7 +122,7 @@ def without_head(content):
         (changed, "does not match its checksum"),
         (of_another_run, "run: 'xyz' there, 'abc' here"),
         (of_another_version, "versions.torch: '2' there, '1' here"),
-        (of_the_future, "format: 9 there, 1 here"),
+        (of_the_future, "format: 9 there, 2 here"),
         (without_head, "not a checkpoint"),
         (lambda content: b"", "not a checkpoint"),
     ],

@@ -115,6 +115,7 @@ NO_CHANGES = {
     "runtime.workers": 7,
     "runtime.device": "cuda:1",
     "runtime.loaders": 3,
+    "runtime.images": "device",
     "runtime.retries": 3,
     "runtime.timeout": 60.0,
     "runtime.checkpoint_every": 5.0,

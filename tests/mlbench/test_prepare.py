@@ -10,15 +10,19 @@ import subprocess
 import sys
 import threading
 import zipfile
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 from filelock import FileLock
+from miniatures.imagenet import write_imagenet_archives
 from PIL import Image
 from web_server import offering
 
 from mlbench.api.dataset import Archive, Counts
 from mlbench.api.errors import DataError
+from mlbench.data import content
+from mlbench.data.classic.imagenet import ImageNet
 from mlbench.data.folder import Folder
 from mlbench.data.prepare import preparing, unpacking
 from mlbench.data.prepare.location import dataset_folder, prepared
@@ -272,3 +276,34 @@ def test_verify_counts_hashes_and_decodes(root: Path, archive: Path) -> None:
         verify("toy", toy)
     prepare("toy", toy, str(archive), again=True)
     verify("toy", toy, deep=True)
+
+
+def test_verify_reads_files_that_seem_unchanged(root: Path, archive: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """As when a disk decays: nothing about the file has changed but its bytes."""
+    monkeypatch.setenv("MLBENCH_CACHE", str(root / "cache"))
+    monkeypatch.setattr(content, "_fingerprints", lambda files: ([f"{name} {path}" for name, path in files], 0))
+    toy = _toy(archive)
+    folder = prepare("toy", toy, str(archive))
+    before = toy().content_hash
+    (folder / NAMES[1]).write_bytes((folder / NAMES[0]).read_bytes())
+    assert toy().content_hash == before  # it is remembered
+    with pytest.raises(DataError, match=r"toy: the content of .* is not what was prepared"):
+        verify("toy", toy)
+    assert toy().content_hash != before
+
+
+def test_imagenet_is_prepared_from_its_owners_archives(root: Path, tmp_path: Path) -> None:
+    shelf = write_imagenet_archives(tmp_path / "shelf", tmp_path / "scratch")
+
+    class Miniature(ImageNet):
+        archives = tuple(replace(one, checksum="") for one in ImageNet.archives)
+        expected = Counts(classes=8, items=24)
+
+    with pytest.raises(DataError, match=r"ILSVRC2012_img_train\.tar: md5 is .*1d675b47d978889d74fa0da5fadfb00e"):
+        prepare("imagenet", ImageNet, str(shelf))
+    folder = prepare("imagenet", Miniature, str(shelf))
+    assert Miniature().content_hash == ImageNet(str(tmp_path / "scratch")).content_hash
+    assert not list(folder.rglob("*.tar")), "the tars of the classes are read through, not kept"
+    (shelf / "ILSVRC2012_img_val.tar").unlink()
+    with pytest.raises(DataError, match=r"gives ILSVRC2012_img_val\.tar on request only"):
+        prepare("imagenet", Miniature, str(shelf), again=True)

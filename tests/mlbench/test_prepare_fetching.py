@@ -2,6 +2,7 @@
 
 import hashlib
 import os
+import random
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -12,7 +13,7 @@ from mlbench.api.dataset import Archive
 from mlbench.api.errors import DataError
 from mlbench.data.prepare.fetching import fetch
 
-CONTENT = os.urandom(50_000)
+CONTENT = random.Random(0).randbytes(50_000)
 SHA256 = f"sha256:{hashlib.sha256(CONTENT).hexdigest()}"
 
 

@@ -199,3 +199,34 @@ def test_a_plain_gz_is_no_archive(tmp_path: Path, target: Path) -> None:
     (tmp_path / "images.gz").write_bytes(gzip.compress(b"pixels"))
     unpack(tmp_path / "images.gz", target, _nothing)
     assert list(_unpacked(target)) == ["images.gz"]
+
+
+def test_tars_in_a_tar_are_unpacked_into_folders_of_their_names(tmp_path: Path, target: Path) -> None:
+    inner = {f"{name}.tar": _tar(tmp_path / f"{name}.tar", {"0.jpg": name.encode()}).read_bytes() for name in "ab"}
+    seen: list[tuple[int, int]] = []
+    whole = _tar(tmp_path / "whole.tar", inner)
+    unpack(whole, target, lambda *step: seen.append(step), nested=True)
+    assert _unpacked(target) == {"a/0.jpg": b"a", "b/0.jpg": b"b"}
+    assert seen == sorted(seen) and seen[-1] == (whole.stat().st_size,) * 2
+
+
+@pytest.mark.parametrize(
+    ("files", "message"),
+    [
+        ({"../a.tar": {}}, r"\.\./a/x' points outside"),
+        ({"a.tar": {"../../x": b""}}, r"a/\.\./\.\./x' points outside"),
+        ({"a.jpg": {}}, r"'a\.jpg' is no tar, as its members should be"),
+    ],
+)
+def test_what_should_not_be_in_a_tar_of_tars_is_refused(
+    files: dict, message: str, tmp_path: Path, target: Path
+) -> None:
+    inner = {name: _tar(tmp_path / "x.tar", held or {"x": b""}).read_bytes() for name, held in files.items()}
+    with pytest.raises(DataError, match=message):
+        unpack(_tar(tmp_path / "whole.tar", inner), target, _nothing, nested=True)
+
+
+def test_a_damaged_tar_in_a_tar_is_an_error(tmp_path: Path, target: Path) -> None:
+    half = _tar(tmp_path / "a.tar", {"0.jpg": bytes(4000)}).read_bytes()[:2000]
+    with pytest.raises(DataError, match=r"whole\.tar: cannot be unpacked: .*damaged or cut short"):
+        unpack(_tar(tmp_path / "whole.tar", {"a.tar": half}), target, _nothing, nested=True)

@@ -14,7 +14,7 @@ import os
 import random
 import resource
 import time
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 
 from mlbench.execution import coordinator, open_study, run_plan
 from mlbench.execution.message import Message
@@ -88,7 +88,8 @@ def test_coordinator(tmp_path, monkeypatch):
 
     monkeypatch.setattr(coordinator, "pool_of", pool_of)
     before = time.process_time()
-    summary = run_plan(study, Events(tmp_path / "store" / "events.jsonl", Watch()))
+    with closing(Events(tmp_path / "store" / "events.jsonl", Watch())) as events:
+        summary = run_plan(study, events)
     spent = time.process_time() - before - cluster.own
     assert len(summary.done) == JOBS * METHODS
     each = spent / len(summary.done)

@@ -143,7 +143,7 @@ def dataset(tmp_path_factory):
     del os.environ["MLBENCH_CACHE"]
 
 
-def test_loader(dataset):
+def test_loader(dataset, figures):
     import torch
 
     from mlbench.models._torchvision import import_torchvision
@@ -165,10 +165,11 @@ def test_loader(dataset):
             if turn:  # the first warms up
                 speeds[name].append(BATCH * BATCHES / (time.perf_counter() - begun))
     ours = speeds["prepared, 2 threads ahead"]
-    print("\n| | images/s, median | highest | ours is so many times as fast |\n|---|---|---|---|")
+    lines = ["| | images/s, median | highest | ours is so many times as fast |", "|---|---|---|---|"]
     for name, found in speeds.items():
         times = median(a / b for a, b in zip(ours, found, strict=True))
-        print(f"| {name} | {median(found):,.0f} | {max(found):,.0f} | {times:.1f} |")
+        lines.append(f"| {name} | {median(found):,.0f} | {max(found):,.0f} | {times:.1f} |")
+    figures("Training batches from JPEGs", "\n".join(lines), speeds)
 
 
 def test_crops_from_the_store_are_those_of_decoded_files(dataset):

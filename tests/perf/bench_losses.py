@@ -14,8 +14,12 @@ import pytest
 
 from mlbench.perf import as_table, measured, report, take_turns
 
+sys.path.insert(0, os.path.dirname(__file__))
+from peers import SEMI_HARD, installed
+
 # name: (loss, rows, rows per class)
 PROBLEMS = {
+    "FaceNet's semi-hard, N=1,024": ("facenet", 1024, 4),
     "semi-hard triplets, N=1,024": ("semi-hard", 1024, 4),
     "semi-hard triplets, N=2,048, 32 per class": ("semi-hard", 2048, 32),
     "contrastive, N=4,096": ("contrastive", 4096, 4),
@@ -27,6 +31,7 @@ PROBLEMS = {
 }
 ROUNDS = int(os.environ.get("MLBENCH_BENCH_ROUNDS", "3"))
 MARGIN = 0.2
+OTHER_VALUES = ("pytorch-metric-learning, all within the margin", "one matrix product")
 NAMES = {
     "contrastive": "ContrastiveLoss",
     "multi-similarity": "MultiSimilarityLoss",
@@ -92,23 +97,25 @@ CONTESTANTS = {"mlbench_kernels": ours, "pytorch-metric-learning": theirs, "sort
 
 def contestants_of(problem):
     loss = PROBLEMS[problem][0]
+    if loss == "facenet":
+        return installed(SEMI_HARD)
     if loss in ("nt-xent", "lifted"):
         return ["mlbench_kernels"]
     return list(CONTESTANTS)[: 3 if loss == "semi-hard" else 2]
 
 
 @pytest.mark.parametrize("problem", PROBLEMS)
-def test_losses(problem):
+def test_losses(problem, figures):
     found = take_turns({name: [__file__, name, problem] for name in contestants_of(problem)}, ROUNDS)
-    print("\n" + as_table({problem: found}))
-    values = [runs[0].value for runs in found.values()]
+    figures(f"Loss and gradient, {problem}", as_table({problem: found}), found)
+    values = [runs[0].value for name, runs in found.items() if name not in OTHER_VALUES]
     assert all(value == pytest.approx(values[0], rel=1e-4) for value in values)
 
 
 if __name__ == "__main__":
     contestant, problem = sys.argv[1:]
     loss, rows, per_class = PROBLEMS[problem]
-    function = CONTESTANTS[contestant](loss)
+    function = SEMI_HARD[contestant]() if loss == "facenet" else CONTESTANTS[contestant](loss)
 
     def step(embeddings, labels):
         value = function(embeddings, labels)

@@ -1,5 +1,8 @@
 """Inputs that the operations' benchmarks share."""
 
+import os
+from pathlib import Path
+
 import pytest
 import torch
 
@@ -33,3 +36,14 @@ def step(clusters):
         return call
 
     return make
+
+
+@pytest.fixture(scope="session")
+def figures():
+    """Print a section of the page of figures; ``MLBENCH_BENCH_FIGURES`` names the folder to write the page to."""
+    from mlbench.perf.figures import Figures
+
+    page = Figures()
+    yield page.add
+    if folder := os.environ.get("MLBENCH_BENCH_FIGURES"):
+        print(f"\n{page.write(Path(folder))}")

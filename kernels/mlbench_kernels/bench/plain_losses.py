@@ -74,6 +74,20 @@ def all_semi_hard(x: Tensor, labels: Tensor, margin: float) -> Tensor:
     return total / max(1, count)
 
 
+def searched_semi_hard(x: Tensor, labels: Tensor, margin: float) -> Tensor:
+    """`all_semi_hard` as the fastest published way: negatives sorted, positives searched among them, O(N² log N)."""
+    distance, (positive, negative) = _distance(x), _pools(labels)
+    far = distance.masked_fill(~negative, torch.inf).sort(dim=1).values
+    sums = torch.nn.functional.pad(far.masked_fill(far.isinf(), 0).cumsum(dim=1), (1, 0))
+    near = distance.masked_fill(~positive, -torch.inf).topk(int(positive.sum(dim=1).max()), dim=1).values
+    limits = near.detach().contiguous()
+    first = torch.searchsorted(far.detach(), limits, right=True)
+    last = torch.searchsorted(far.detach(), limits + margin)
+    count = last - first  # nothing is between minus infinity and itself
+    costs = count * (near.masked_fill(near.isinf(), 0) + margin) - (sums.gather(1, last) - sums.gather(1, first))
+    return costs.sum() / count.sum().clamp_min(1)
+
+
 def semi_hard_edges(x: Tensor, labels: Tensor, step: float, margin: float) -> float:
     """How far the gradient of `all_semi_hard` moves, at most, when the triplets within `step` of an edge change sides.
 

@@ -8,7 +8,7 @@ one batched product serves many windows.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
 import torch
 from torch import Tensor
@@ -93,11 +93,10 @@ class Stream:
             excluder.enter(rows)
             for j in range(begin, len(self.y), _COLUMNS):
                 columns = slice(j, min(j + _COLUMNS, len(self.y)))
-                distance = self._distance(rows, columns, buffer)
-                excluder.punch(distance, columns)
+                distance = self._distance(rows, columns, buffer, excluder)
                 yield distance, rows, columns, slice(max(rows.stop, j) if square else columns.stop, columns.stop)
 
-    def _distance(self, rows: slice, columns: slice, buffer: Tensor) -> Tensor:
+    def _distance(self, rows: slice, columns: slice, buffer: Tensor, excluder: Excluder) -> Tensor:
         """The tile `[B, C]`, in a buffer that the next tile overwrites."""
         shape = (rows.stop - rows.start, columns.stop - columns.start)
         tile = buffer[: shape[0] * shape[1]].view(shape)
@@ -106,7 +105,8 @@ class Stream:
             torch.mm(x, y.T, out=tile)
         else:
             torch.add(a, b, out=tile).addmm_(x, y.T)
-        return self._in_unit(tile, x, y, a, b)
+        self._in_unit(tile, x, y, a, b, lambda value: excluder.punch(tile, columns, value))
+        return tile
 
     def windows(self) -> Iterator[tuple[Tensor, slice, Tensor, int]]:
         """Every anchor against the references of the labels near its own, as `_BLOCKS` blocks of anchors at a time.
@@ -141,14 +141,22 @@ class Stream:
         if self.problem.square:  # both sides are in one order: an anchor meets itself where positions are equal
             position = torch.arange(rows.start, rows.stop, device=window.device)
             outside |= position.view(blocks, -1, 1) == window[:, None]
-        return self._in_unit(distance, x, y, a, b).masked_fill_(outside, self.rule.absent)
+        self._in_unit(distance, x, y, a, b, lambda value: distance.masked_fill_(outside, value))
+        return distance
 
-    def _in_unit(self, distance: Tensor, x: Tensor, y: Tensor, a: Tensor, b: Tensor) -> Tensor:
+    def _in_unit(
+        self, distance: Tensor, x: Tensor, y: Tensor, a: Tensor, b: Tensor, exclude: Callable[[float], object]
+    ) -> None:
+        """Bring the orders `distance` into the rule's unit; `exclude` sets the pairs outside its pool to a number."""
         if not self.rule.needs_distance:
-            return distance
+            exclude(self.rule.absent)
+            return
+        exclude(torch.inf)  # first of all: an anchor and itself are as close as can be
         if self.problem.distance != "cosine":
             _settle(distance, x, y, a, b)
-        return self.problem.from_order_(distance)
+        self.problem.from_order_(distance)
+        if self.rule.absent != torch.inf:
+            exclude(self.rule.absent)
 
 
 def split(rows: slice, tile: Tile) -> Iterator[tuple[slice, Tile]]:
@@ -163,8 +171,6 @@ def split(rows: slice, tile: Tile) -> Iterator[tuple[slice, Tile]]:
 
 def _settle(square: Tensor, x: Tensor, y: Tensor, a: Tensor, b: Tensor) -> None:
     """Compute squared distances `[.., B, C]` anew, from differences, where cancellation has left few digits of them."""
-    if square.amin() > _CLOSE * (a.amax() + b.amax()):
-        return
     size = max(1, square.numel() // x.shape[-1])
     for *block, row, column in zip(*(part.split(size) for part in _close(square, a, b)), strict=True):
         # The factor on this side is -2 times the row, see `Problem.factors`.
@@ -173,4 +179,7 @@ def _settle(square: Tensor, x: Tensor, y: Tensor, a: Tensor, b: Tensor) -> None:
 
 
 def _close(square: Tensor, a: Tensor, b: Tensor) -> tuple[Tensor, ...]:
-    return (square <= _CLOSE * (a + b)).nonzero(as_tuple=True)
+    """Where to; rows without any are passed over by their minimum."""
+    rows = (square.amin(dim=-1) <= _CLOSE * (a.squeeze(-1) + b.amax())).nonzero(as_tuple=True)
+    which, column = (square[rows] <= _CLOSE * (a[rows] + b.expand_as(square)[rows])).nonzero(as_tuple=True)
+    return *(index[which] for index in rows), column

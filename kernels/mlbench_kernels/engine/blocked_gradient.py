@@ -1,4 +1,7 @@
-"""The gradient pass of the blocked engine: the tiles of the forward pass again, and two products with each."""
+"""Gradients in the blocked engine: two products with what each tile of distances is worth.
+
+Mostly in a second pass over the tiles; in the first and only one, where a rule needs nothing else to know their worth.
+"""
 
 from __future__ import annotations
 
@@ -7,7 +10,7 @@ from torch import Tensor
 
 from ..precision import deterministic
 from ..rules.pair_loss import PairLoss
-from ..rules.rule import Tile
+from ..rules.rule import State, Tile
 from .blocked import Stream, split
 from .problem import Problem
 
@@ -16,10 +19,17 @@ def blocked_gradient(
     rule: PairLoss, problem: Problem, outputs: tuple[Tensor, ...], upstream: Tensor
 ) -> tuple[Tensor, Tensor]:
     """Derivatives by anchors and references; for cosine by the normalised rows. See `run_gradient`."""
-    return GradientStream(rule, problem, outputs, upstream).run_gradient()
+    return _SecondPass(rule, problem, outputs, upstream).run_gradient()
 
 
-class GradientStream(Stream):
+def blocked_total(rule: PairLoss, problem: Problem) -> tuple[tuple[Tensor, ...], Tensor, Tensor]:
+    """The outputs, and the derivatives of the sum of the first as `blocked_gradient` has them, in one pass."""
+    stream = _OnlyPass(rule, problem)
+    x, y = stream.run_gradient()
+    return stream.finish(), x, y
+
+
+class _GradientStream(Stream):
     """What every tile adds to the derivatives by the rows on its two sides.
 
     With `G` the derivatives by half the squared distances, anchor i gets `sum_j G_ij (x_i - y_j)`: a row sum and a
@@ -27,11 +37,9 @@ class GradientStream(Stream):
     distance is half the squared one of normalised rows, whose norms do not change: it has no row sums.
     """
 
-    def __init__(self, rule: PairLoss, problem: Problem, outputs: tuple[Tensor, ...], upstream: Tensor) -> None:
+    def __init__(self, rule: PairLoss, problem: Problem) -> None:
         super().__init__(rule, problem)
         self.loss = rule
-        self.outputs = tuple(part[self.layout.index] for part in outputs)
-        self.upstream = upstream.to(problem.dtype)[self.layout.index]
         self.dx = torch.zeros_like(self.y if problem.square else self.x)
         self.dy = self.dx if problem.square else torch.zeros_like(self.y)
         # The factors of anchors, see `Problem.factors`, are -2 or, for cosine, -1 times their rows.
@@ -82,7 +90,8 @@ class GradientStream(Stream):
             self.dy.index_add_(0, window.flatten(), by_y.flatten(0, 1))  # windows overlap
 
     def _weight(self, tile: Tile, rows: slice) -> Tensor:
-        return self.loss.weight(tile, tuple(part[rows] for part in self.outputs), self.upstream[rows])
+        """Derivatives by the distances of a part of a tile, `[B, C]`; see `PairLoss.weight`."""
+        raise NotImplementedError
 
     def _by_half_square(self, weight: Tensor, distance: Tensor) -> Tensor:
         """Derivatives by half the squared distances; rows that are equal have no direction, and get none."""
@@ -91,3 +100,34 @@ class GradientStream(Stream):
                 distance = distance.masked_fill(distance <= 0, torch.inf)
             return weight.div_(distance)
         return weight if self.problem.distance == "cosine" else weight.mul_(2)
+
+
+class _SecondPass(_GradientStream):
+    """Derivatives of a loss by what the first output changes in it, `upstream`; see `run_gradient`."""
+
+    def __init__(self, rule: PairLoss, problem: Problem, outputs: tuple[Tensor, ...], upstream: Tensor) -> None:
+        super().__init__(rule, problem)
+        self.outputs = tuple(part[self.layout.index] for part in outputs)
+        self.upstream = upstream.to(problem.dtype)[self.layout.index]
+
+    def _weight(self, tile: Tile, rows: slice) -> Tensor:
+        return self.loss.weight(tile, tuple(part[rows] for part in self.outputs), self.upstream[rows])
+
+
+class _OnlyPass(_GradientStream):
+    """The outputs, and the derivatives of the sum of the first."""
+
+    def __init__(self, rule: PairLoss, problem: Problem) -> None:
+        super().__init__(rule, problem)
+        self.state = rule.init(len(self.x), problem.dtype, self.x.device)
+
+    def finish(self) -> tuple[Tensor, ...]:
+        """The outputs, by the caller's indices."""
+        return self.layout.restore(self.loss, self.loss.finish(self.state))
+
+    def _weight(self, tile: Tile, rows: slice) -> Tensor:
+        before: State = tuple(part[rows] for part in self.state)
+        after, weight = self.loss.update_and_weigh(before, tile)
+        for part, value in zip(before, after, strict=True):
+            part.copy_(value)
+        return weight

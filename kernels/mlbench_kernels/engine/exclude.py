@@ -50,15 +50,15 @@ class Excluder:
         position = torch.arange(len(row), device=row.device) + (start + count - end).index_select(0, row)
         self.row, self.column = row % self.height, self.problem.reference_order.index.index_select(0, position)
 
-    def punch(self, distance: Tensor, columns: slice) -> None:
+    def punch(self, distance: Tensor, columns: slice, value: float) -> None:
         """Overwrite what does not belong to the pool in the tile `distance` `[B, C]`, and the number behind it."""
         problem, rows = self.problem, self.rows
         if self.rule.pool == "others":
             if problem.square and rows.start == columns.start:
-                distance.fill_diagonal_(self.rule.absent)
+                distance.fill_diagonal_(value)
         elif self.dense:
             same = problem.labels[rows, None] == problem.reference_labels[None, columns]
-            distance.masked_fill_(same, self.rule.absent)
+            distance.masked_fill_(same, value)
         else:
             number = rows.start // self.height % _LISTED
             here = slice(*self.ends[number : number + 2])
@@ -66,4 +66,4 @@ class Excluder:
             place = torch.add(column, self.row[here], alpha=distance.shape[1])
             inside = (column >= 0) & (column < distance.shape[1])
             place = torch.where(inside, place, distance.numel())  # behind the tile
-            distance.as_strided((distance.numel() + 1,), (1,)).index_fill_(0, place, self.rule.absent)
+            distance.as_strided((distance.numel() + 1,), (1,)).index_fill_(0, place, value)

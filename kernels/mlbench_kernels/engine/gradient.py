@@ -45,9 +45,14 @@ def run_gradient(
     thresholds = x.new_zeros(0)
     if rule.thresholds is not None:
         thresholds = rule.threshold_weight(outputs, upstream)
+    return *through_the_norms(problem, x, y), thresholds
+
+
+def through_the_norms(problem: Problem, x: Tensor, y: Tensor) -> tuple[Tensor, Tensor]:
+    """Derivatives by anchors and references, where an engine found for cosine those by the normalised rows."""
     if problem.distance != "cosine":
-        return x, y, thresholds
-    return past_the_norm(x, problem.anchors), y if problem.square else past_the_norm(y, problem.references), thresholds
+        return x, y
+    return past_the_norm(x, problem.anchors), y if problem.square else past_the_norm(y, problem.references)
 
 
 def past_the_norm(gradient: Tensor, rows: Tensor) -> Tensor:

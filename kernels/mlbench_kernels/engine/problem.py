@@ -157,12 +157,19 @@ class Problem:
         """Of anchors and references, float64 `[N]` and `[M]`."""
         sides = (self.references,) if self.square else (self.anchors, self.references)
         parts = [side.split(self._exact_rows) for side in sides]
-        norms = [torch.cat([torch.linalg.vector_norm(rows.double(), dim=1) for rows in side]) for side in parts]
+        norms = [
+            torch.cat([torch.linalg.vector_norm(rows, dim=1, dtype=torch.float64) for rows in side]) for side in parts
+        ]
         return norms[0], norms[-1]
 
 
 def _rows(values: Tensor, index: Tensor | slice) -> Tensor:
     return values[index] if isinstance(index, slice) else values.index_select(0, index)
+
+
+def _exact_norms(rows: Tensor) -> Tensor:
+    norms: Tensor = torch.linalg.vector_norm(rows, dim=1, dtype=torch.float64)
+    return norms
 
 
 def _normalized(rows: Tensor) -> Tensor:

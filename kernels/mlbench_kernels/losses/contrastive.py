@@ -45,7 +45,7 @@ class ContrastiveLoss(MetricLoss):
 
     def compute(self, pairs: Pairs) -> tuple[Tensor, Tensor]:
         """The two means."""
-        near, near_open = pairs.statistics(Hinge("positives", self.as_distance(self.pos_margin)))
-        far, far_open = pairs.statistics(Hinge("negatives", self.as_distance(self.neg_margin)))
-        loss = mean(near.sum(), near_open.sum()) + mean(far.sum(), far_open.sum())
+        near, near_open = pairs.total(Hinge("positives", self.as_distance(self.pos_margin)))
+        far, far_open = pairs.total(Hinge("negatives", self.as_distance(self.neg_margin)))
+        loss = mean(near, near_open.sum()) + mean(far, far_open.sum())
         return loss, near_open.sum() + far_open.sum()

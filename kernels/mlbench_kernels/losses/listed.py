@@ -10,11 +10,12 @@ from torch import Tensor
 from ..engine.gradient import past_the_norm
 from ..engine.pairs import positive_pairs
 from ..engine.problem import Problem
+from ..labels import LabelOrder
 from ..mining.arguments import make_problem
 from ..operators import differentiable, fake, operator
 from ..precision import deterministic
 
-_ELEMENTS = 1 << 20  # of a block of differences
+_ELEMENTS = 1 << 18  # of a block of differences, a MiB of float32
 
 
 @operator("positive_pairs")
@@ -39,15 +40,33 @@ def positive_slots_op(labels: Tensor, reference_labels: Tensor | None) -> tuple[
     The latter is `[N, K]` for the most positives that one has, with P where there are fewer. In the square form a pair
     belongs to both of its rows.
     """
+    if reference_labels is None:
+        return _slots_of_square(LabelOrder.of(labels), labels)
     anchor, reference, number = positive_pairs_op(labels, reference_labels)
-    slots = labels.new_empty(len(labels), int(number.max()) + 1 if len(number) else 1)
-    if reference_labels is not None:
-        slots.fill_(len(anchor))[anchor, number] = torch.arange(len(anchor), device=labels.device)
-        return anchor, reference, slots
-    key = torch.minimum(anchor, reference) * len(labels) + torch.maximum(anchor, reference)
-    once = anchor < reference  # whose keys ascend
-    slots.fill_(len(anchor) // 2)[anchor, number] = torch.searchsorted(key[once], key)
-    return anchor[once], reference[once], slots
+    slots = labels.new_full((len(labels), int(number.max()) + 1 if len(number) else 1), len(anchor))
+    slots[anchor, number] = torch.arange(len(anchor), device=labels.device)
+    return anchor, reference, slots
+
+
+def _slots_of_square(order: LabelOrder, labels: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+    """Pairs go by the place of their earlier row in the order, then by that of the later one."""
+    position = torch.arange(len(labels), device=labels.device)
+    start, count = order.spans(order.label)
+    later = start + count - position - 1
+    first = later.cumsum(0) - later  # pair of each place
+    earlier = position.repeat_interleave(later)
+    pairs = torch.arange(len(earlier), device=labels.device) - first[earlier]
+    number = torch.arange(max(1, int(count.max()) - 1), device=labels.device)
+    other = start[:, None] + number
+    other += other >= position[:, None]
+    low, high = torch.minimum(other, position[:, None]), torch.maximum(other, position[:, None])
+    slots = first[low.clamp_max_(len(labels) - 1)].add_(high).sub_(low).sub_(1)
+    slots.masked_fill_(number >= (count - 1)[:, None], len(earlier))
+    return (
+        order.index[earlier],
+        order.index[earlier + 1 + pairs],
+        torch.empty_like(slots).index_copy_(0, order.index, slots),
+    )
 
 
 @fake("positive_slots")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -12,6 +13,7 @@ from ..rules.pair_loss import PairLoss
 from ..rules.rule import Pool, Tile
 from .listed import pair_distances_op, positive_pairs_op
 from .statistics import pair_loss
+from .totals import pair_total
 
 
 class Pairs(Protocol):
@@ -21,6 +23,10 @@ class Pairs(Protocol):
 
     def statistics(self, rule: PairLoss) -> tuple[Tensor, ...]:
         """The outputs of `rule`, `[N]` or `[N, width]` each, over the pairs of its pool."""
+        ...
+
+    def total(self, rule: PairLoss) -> tuple[Tensor, ...]:
+        """The same, the first output summed over the anchors, `[]`; of a rule whose `weight` needs no outputs."""
         ...
 
     def count(self, pool: Pool) -> Tensor:
@@ -46,10 +52,17 @@ class AllPairs:
 
     def statistics(self, rule: PairLoss) -> tuple[Tensor, ...]:
         """Streamed, in O((N + M) D) memory."""
-        return pair_loss(
+        return self._stream(pair_loss, rule)
+
+    def _stream(self, loss: Callable[..., tuple[Tensor, ...]], rule: PairLoss) -> tuple[Tensor, ...]:
+        return loss(
             rule, self.anchors, self.labels, self.references, self.reference_labels,
             distance=self.distance, backend=self.backend, precision=self.precision,
         )  # fmt: skip
+
+    def total(self, rule: PairLoss) -> tuple[Tensor, ...]:
+        """Streamed once for value and gradient."""
+        return self._stream(pair_total, rule)
 
     def count(self, pool: Pool) -> Tensor:
         """From the sorted labels."""
@@ -95,6 +108,11 @@ class ListedPairs:
         dense = distance.new_full(shape, rule.absent).index_put((row, slot), distance[order])
         limits = dense[:, :0] if rule.thresholds is None else rule.thresholds
         return Tile(dense, 0, rows, columns, limits)
+
+    def total(self, rule: PairLoss) -> tuple[Tensor, ...]:
+        """Of what `statistics` returns."""
+        first, *others = self.statistics(rule)
+        return first.sum(), *others
 
     def count(self, pool: Pool) -> Tensor:
         """From the lists."""

@@ -15,7 +15,8 @@ from ..operators import differentiable, fake, operator
 from ..rules.pair_loss import PairLoss
 
 
-def _rule(name: str, pool: str, numbers: list[float], thresholds: Tensor | None) -> PairLoss:
+def make_rule(name: str, pool: str, numbers: list[float], thresholds: Tensor | None) -> PairLoss:
+    """The rule that the arguments of an operator describe."""
     return PairLoss.classes[name](pool, *numbers, thresholds=thresholds)  # type: ignore[arg-type]
 
 
@@ -35,12 +36,16 @@ def pair_statistics_op(
 ) -> list[Tensor]:
     """The outputs of a pair loss, `[N]` or `[N, T]` each."""
     problem = make_problem(anchors, labels, references, reference_labels, distance)
-    return list(run_rule(_rule(rule, pool, numbers, thresholds), problem, backend, precision))
+    return list(run_rule(make_rule(rule, pool, numbers, thresholds), problem, backend, precision))
 
 
 @fake("pair_statistics")
 def _(anchors, labels, references, reference_labels, distance, backend, precision, thresholds, rule, pool, numbers):  # type: ignore[no-untyped-def]
-    made = _rule(rule, pool, numbers, thresholds)
+    return empty_outputs(anchors, make_rule(rule, pool, numbers, thresholds))
+
+
+def empty_outputs(anchors: Tensor, made: PairLoss) -> list[Tensor]:
+    """The outputs of a rule, as an operator's fake returns them."""
     shape = (len(anchors), made.width) if made.width else (len(anchors),)
     dtype = torch.promote_types(anchors.dtype, torch.float32)
     whole = ("index", "count")
@@ -65,13 +70,18 @@ def pair_gradient_op(
 ) -> tuple[Tensor, Tensor, Tensor]:
     """Derivatives by anchors, references and thresholds; empty where there are none."""
     problem = make_problem(anchors, labels, references, reference_labels, distance)
-    made = _rule(rule, pool, numbers, thresholds)
+    made = make_rule(rule, pool, numbers, thresholds)
     x, y, limits = run_gradient(made, problem, tuple(outputs), upstream, backend, precision)
     return x.to(anchors.dtype), y.to(problem.references.dtype), limits if thresholds is None else limits.to(thresholds)
 
 
 @fake("pair_gradient")
 def _(anchors, labels, references, reference_labels, distance, backend, precision, thresholds, *rest):  # type: ignore[no-untyped-def]
+    return empty_gradient(anchors, references, thresholds)
+
+
+def empty_gradient(anchors: Tensor, references: Tensor | None, thresholds: Tensor | None) -> tuple[Tensor, ...]:
+    """Derivatives by anchors, references and thresholds, as an operator's fake returns them."""
     empty = anchors.new_empty(0, anchors.shape[1])
     limits = anchors.new_empty(0, dtype=torch.promote_types(anchors.dtype, torch.float32))
     return (
@@ -134,10 +144,28 @@ def pair_loss(
     >>> cost.tolist(), open_pairs.tolist(), x.grad.flatten().tolist()
     ([0.0, 0.5, 0.5], [0, 1, 1], [0.0, 2.0, -2.0])
     """
+    first, *others = pair_statistics_op(
+        *operator_arguments(rule, anchors, labels, references, reference_labels, **options)
+    )
+    return first, *(part.detach() for part in others)
+
+
+def operator_arguments(
+    rule: PairLoss,
+    anchors: Tensor,
+    labels: Tensor,
+    references: Tensor | None,
+    reference_labels: Tensor | None,
+    **options: Unpack[Options],
+) -> tuple[Any, ...]:
+    """What `pair_statistics_op` wants, checked.
+
+    Raises:
+        ValueError: for arguments that do not fit.
+        RuntimeError: for a backend that cannot run here.
+    """
     checked = check_arguments(anchors, labels, references, reference_labels, **options)
     check_rule(rule, checked.anchors)
     # `check_arguments` detaches.
     problem = checked._replace(anchors=anchors, references=references)
-    numbers = [float(number) for number in rule.numbers]
-    first, *others = pair_statistics_op(*problem, rule.thresholds, rule.key(), rule.pool, numbers)
-    return first, *(part.detach() for part in others)
+    return *problem, rule.thresholds, rule.key(), rule.pool, [float(number) for number in rule.numbers]

@@ -81,8 +81,8 @@ class TripletMarginLoss(MetricLoss):
         distance = torch.cat((distance, distance.new_full((1,), -torch.inf)))  # of the positives that do not exist
         thresholds = distance.index_select(0, slots.flatten()).view_as(slots).sort(dim=1).values
         rule = Triplets("negatives", self.margin, float(self.kind == "semi-hard"), thresholds=thresholds)
-        total, count = pairs.statistics(rule)
-        return mean(total.sum(), count.sum()), count.sum()
+        total, count = pairs.total(rule)
+        return mean(total, count.sum()), count.sum()
 
     def _of_listed(
         self, anchors: Tensor, references: Tensor | None, anchor: Tensor, positive: Tensor, negative: Tensor

@@ -81,3 +81,7 @@ class PairLoss(BaseRule):
         """Derivative of the loss by the thresholds, `[N, T]`; for rules whose thresholds come from embeddings."""
         assert self.thresholds is not None
         return torch.zeros_like(self.thresholds)
+
+    def update_and_weigh(self, state: State, tile: Tile) -> tuple[State, Tensor]:
+        """`update`, and `weight` where every first output counts once: for rules whose outputs do not matter to it."""
+        return self.update(state, tile), self.weight(tile, (), torch.ones_like(state[0]))

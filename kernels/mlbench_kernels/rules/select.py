@@ -95,9 +95,10 @@ def first_better(runs: Runs, than: Tensor) -> tuple[Tensor, Tensor, Tensor]:
     >>> first_better(Runs(torch.tensor([[3.0, 1.0, 1.0], [2.0, 4.0, 6.0]])), than=torch.tensor([2.0, 2.0]))
     (tensor([1., 2.]), tensor([0]), tensor([1]))
     """
-    best, run = runs.best.max(dim=1) if runs.largest else runs.best.min(dim=1)
+    best = runs.best.amax(dim=1) if runs.largest else runs.best.amin(dim=1)
     rows = (best > than if runs.largest else best < than).nonzero().flatten()
-    return best, rows, runs.first(rows, run.index_select(0, rows))
+    better = runs.best.index_select(0, rows)
+    return best, rows, runs.first(rows, better.argmax(dim=1) if runs.largest else better.argmin(dim=1))
 
 
 def _reduce(values: Tensor, length: int, reduce: Callable[..., Tensor]) -> Tensor:

@@ -44,6 +44,14 @@ class Triplets(PairLoss):
 
     def update(self, state: State, tile: Tile) -> State:
         """Count first: in a sum over triplets a distance appears as often as its pair counts."""
+        return self._count(state, tile)[0]
+
+    def update_and_weigh(self, state: State, tile: Tile) -> tuple[State, Tensor]:
+        """What counts is what pairs are worth."""
+        after, met = self._count(state, tile)
+        return after, met.neg_()
+
+    def _count(self, state: State, tile: Tile) -> tuple[State, Tensor]:
         distance, thresholds = tile.distance.contiguous(), tile.thresholds
         count = torch.empty_like(thresholds, dtype=torch.int64)
         met = stab(distance.detach(), *self._open(thresholds), count)
@@ -52,7 +60,7 @@ class Triplets(PairLoss):
         gain = count * (thresholds.clamp_min(0) + (self.numbers[0] - origin))
         loss = (met * (distance.clamp_max(torch.finfo(distance.dtype).max) - origin)).sum(dim=1)
         total = torch.cat((gain[:, :-1], gain[:, -1:] - loss[:, None]), dim=1)
-        return state[0] + total, state[1] + count
+        return (state[0] + total, state[1] + count), met
 
     def finish(self, state: State) -> tuple[Tensor, ...]:
         """Sums and counts."""

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import ClassVar
 
-from mlbench.api.dataset import Counts
+from mlbench.api.dataset import Archive, Counts
 from mlbench.api.errors import DataError
 from mlbench.api.info import ComponentInfo
 from mlbench.data.classic.entries import Entry
@@ -33,6 +33,16 @@ class ImageNet(OwnerFolder):
         tags=("rgb", "files"),
     )
     licence: ClassVar[str] = "ImageNet's terms: non-commercial research and education"
+    archives: ClassVar[tuple[Archive, ...]] = (
+        Archive(
+            name="ILSVRC2012_img_train.tar",
+            checksum="md5:1d675b47d978889d74fa0da5fadfb00e",
+            folder="train",
+            nested=True,
+        ),
+        Archive(name="ILSVRC2012_img_val.tar", checksum="md5:29b22e2961454d5413ddabcf34fc5622", folder="val"),
+        Archive(name="ILSVRC2012_devkit_t12.tar.gz", checksum="md5:fa75699e90414af021442c21a62c3abf"),
+    )
     expected: ClassVar[Counts | None] = Counts(classes=1_000, items=1_331_167)
     closed_set: ClassVar[bool] = True
     id: ClassVar[str] = "imagenet"
@@ -42,7 +52,10 @@ class ImageNet(OwnerFolder):
     def _entries(self) -> Sequence[Entry]:
         train = self._by_class("train")
         if not train:
-            raise DataError(f"{self.folder / 'train'}: has no class folders like n01440764; unpack the archives in it")
+            raise DataError(
+                f"{self.folder / 'train'}: has no class folders like n01440764; `mlbench datasets prepare imagenet "
+                "--from FOLDER` unpacks the owner's archives"
+            )
         return [*train, *(self._by_class("val") or self._by_number({entry.name for entry in train}))]
 
     def _by_class(self, split: str) -> list[Entry]:

@@ -70,15 +70,19 @@ def _stage(
     if isinstance(given, Path):
         return _empty(work / "elsewhere"), _manifest(name, dataset, given, watch) | {"folder": str(given.resolve())}
     files = _collected(name, dataset, given, work, watch)
-    notes = {one.name: check(files / one.name, one.checksum) for one in dataset.archives}
+    notes = {}
+    for one in dataset.archives:
+        watch(f"checking {one.name}", 0, 0)
+        notes[one.name] = check(files / one.name, one.checksum)
     staging = work / f"staging-{digest([*notes, *notes.values()])[:8]}"
     with explained(staging):
         if builds(dataset):
             dataset.build_prepared(files, _empty(staging), partial(watch, f"building {name}"))
         else:
-            staging.mkdir(exist_ok=True)
-            for archive in notes:
-                unpack(files / archive, staging, partial(watch, f"unpacking {archive}"))
+            for one in dataset.archives:
+                (staging / one.folder).mkdir(parents=True, exist_ok=True)
+                told = partial(watch, f"unpacking {one.name}")
+                unpack(files / one.name, staging / one.folder, told, nested=one.nested)
     try:
         return staging, _manifest(name, dataset, staging, watch) | {"archives": notes}
     except DataError:

@@ -32,7 +32,7 @@ class _Member(NamedTuple):
     position: int
 
 
-def unpack(archive: Path, target: Path, progress: Callable[[int, int], None]) -> None:
+def unpack(archive: Path, target: Path, progress: Callable[[int, int], None], *, nested: bool = False) -> None:
     """Unpack a zip, tar, tar.gz, tar.xz or deb into ``target``; another file is copied there.
 
     A member that ``target`` holds already with its full size is passed over: an interrupted unpacking goes on. Names
@@ -42,6 +42,7 @@ def unpack(archive: Path, target: Path, progress: Callable[[int, int], None]) ->
         archive: The file; its kind is told by its name.
         target: An existing folder.
         progress: Called with bytes of the archive done and in all.
+        nested: Whether its members are tars, each of which is unpacked into a folder of its name.
 
     Raises:
         DataError: If the archive is damaged or encrypted; if a member is a link or a device, points outside ``target``
@@ -51,13 +52,24 @@ def unpack(archive: Path, target: Path, progress: Callable[[int, int], None]) ->
     limit = max(RATIO * size, FLOOR)
     total = 0
     with _told(archive):
-        for member in _members(archive):
+        for member in _inner_members(archive) if nested else _members(archive):
             total += member.size
             if total > limit:
                 raise DataError(f"{archive}: unpacks to more than {limit:,} bytes, {RATIO} times its size; refused")
             _write(member, _inside(target, member.name, archive))
             progress(min(member.position, size), size)
     progress(size, size)
+
+
+def _inner_members(archive: Path) -> Iterator[_Member]:
+    """The members of the tars in an archive, read through once and never written themselves."""
+    for outer in _members(archive):
+        folder = outer.name.removesuffix(".tar")
+        if folder == outer.name:
+            raise DataError(f"{archive}: {outer.name!r} is no tar, as its members should be; is this the right file?")
+        with outer.open() as stream:
+            for member in _tar_contents(archive, stream, stream.tell):
+                yield member._replace(name=f"{folder}/{member.name}", position=outer.position)
 
 
 def _members(archive: Path) -> Iterator[_Member]:
@@ -85,17 +97,21 @@ def _zip_members(archive: Path) -> Iterator[_Member]:
 def _tar_members(archive: Path) -> Iterator[_Member]:
     with archive.open("rb") as stream:
         source = _decompressed(data_of_package(stream) if archive.suffix == ".deb" else stream)
-        with tarfile.open(fileobj=source, mode="r|", encoding="utf-8", errors="surrogateescape") as file:
-            for info in file:
-                if not (info.isfile() or info.isdir()):
-                    kind = "a link" if info.issym() or info.islnk() else "no regular file"
-                    raise DataError(f"{archive}: {info.name!r} is {kind}; refused")
-                if info.isfile():
-                    yield _Member(_text(info.name), info.size, partial(_opened, file, info), stream.tell())
+        yield from _tar_contents(archive, source, stream.tell)
 
         # To the end, where the compressor's checksum is: tarfile stops before it, and its own decompression ignores it.
         while source.read(_CHUNK):
             pass
+
+
+def _tar_contents(archive: Path, source: IO[bytes], position: Callable[[], int]) -> Iterator[_Member]:
+    with tarfile.open(fileobj=source, mode="r|", encoding="utf-8", errors="surrogateescape") as file:
+        for info in file:
+            if not (info.isfile() or info.isdir()):
+                kind = "a link" if info.issym() or info.islnk() else "no regular file"
+                raise DataError(f"{archive}: {info.name!r} is {kind}; refused")
+            if info.isfile():
+                yield _Member(_text(info.name), info.size, partial(_opened, file, info), position())
 
 
 def _decompressed(stream: IO[bytes]) -> IO[bytes]:

@@ -7,6 +7,7 @@ from typing import Any
 
 from mlbench.api.dataset import Dataset
 from mlbench.api.errors import DataError
+from mlbench.data.content import rereading
 from mlbench.data.prepare.location import data_root, dataset_folder, read_manifest
 
 _SHOWN = 5
@@ -67,6 +68,8 @@ def verify(
 ) -> dict[str, Any]:
     """Count classes and items, hash the content, and compare both with what is known.
 
+    Every file is read, also those that have not changed since their hash was remembered.
+
     Args:
         name: Its bare id.
         dataset: Its class.
@@ -82,7 +85,8 @@ def verify(
     """
     folder = place(name, dataset, path)
     found = complete(name, dataset, folder)
-    content = found.content_hash
+    with rereading():
+        content = found.content_hash
     noted = (read_manifest(data_root() / name) or {}).get("content") if folder and path is None else None
     if noted not in (None, content):
         raise DataError(

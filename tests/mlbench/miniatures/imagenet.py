@@ -1,5 +1,6 @@
-"""ImageNet-1k: a folder per class, and the validation images in folders or side by side."""
+"""ImageNet-1k: a folder per class, and the validation images in folders or side by side; or the owner's archives."""
 
+import tarfile
 from pathlib import Path
 
 from miniatures.matlab import save_mat, structs
@@ -28,3 +29,23 @@ def write_imagenet(root: Path, val_folders: bool = False) -> Path:
         save_mat(kit / "meta.mat", synsets=structs(rows))
         write(kit / "ILSVRC2012_validation_ground_truth.txt", *range(1, len(SYNSETS) + 1))
     return root
+
+
+def write_imagenet_archives(folder: Path, scratch: Path) -> Path:
+    """The three archives of the owner: of the training images a tar of one tar for every class."""
+    root = write_imagenet(scratch)
+    classes = scratch / "classes"
+    folder.mkdir()
+    classes.mkdir()
+    for synset in SYNSETS:
+        _tar(classes / f"{synset}.tar", sorted((root / "train" / synset).iterdir()))
+    _tar(folder / "ILSVRC2012_img_train.tar", sorted(classes.iterdir()))
+    _tar(folder / "ILSVRC2012_img_val.tar", sorted((root / "val").iterdir()))
+    _tar(folder / "ILSVRC2012_devkit_t12.tar.gz", [root / "ILSVRC2012_devkit_t12"], mode="w:gz")
+    return folder
+
+
+def _tar(path: Path, members: list[Path], mode: str = "w") -> None:
+    with tarfile.open(path, mode) as file:
+        for member in members:
+            file.add(member, member.name)

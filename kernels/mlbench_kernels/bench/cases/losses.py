@@ -11,7 +11,7 @@ import torch
 
 from ... import losses
 from .. import plain_losses
-from ..case import EXACT, OURS, PML, PRECISIONS, PRODUCT, Bar, Call, Case, Judge, Provider, Setting, Shape, fours
+from ..case import DENSE, EXACT, OURS, PML, PRECISIONS, PRODUCT, Bar, Call, Case, Judge, Provider, Setting, Shape, fours
 from ..data import Batch, make_batch
 from ..gradients import Evaluated, Loss, judge_loss, loss_provider
 from ..product import product
@@ -80,10 +80,14 @@ def _semi_hard() -> Case:
     shapes = (fours(1024), Shape(2048, 128, 64))
     options: dict[str, Any] = {"margin": _MARGIN, "kind": "semi-hard"}
     exact = partial(plain_losses.all_semi_hard, margin=_MARGIN)
+    searched = partial(plain_losses.searched_semi_hard, margin=_MARGIN)
     judge = judge_loss(exact, backward=True, edges=partial(plain_losses.semi_hard_edges, margin=_MARGIN))
     return Case(
         "all semi-hard triplets", make_batch, judge,
-        (_ours("TripletMarginLoss", **options), product, loss_provider(PML, theirs, backward=True, pair_bytes=2500)),
+        (
+            _ours("TripletMarginLoss", **options), product, loss_provider(PML, theirs, backward=True, pair_bytes=2500),
+            loss_provider(DENSE, lambda _: searched, backward=True, pair_bytes=60),
+        ),
         shapes, shapes,
         (Bar("cpu", shapes[0], "speed", 20, PML), Bar("cpu", shapes[1], "speed", 40, PML)),
     )  # fmt: skip

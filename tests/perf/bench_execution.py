@@ -1,0 +1,255 @@
+"""What the harness costs: beside a bare training loop, by one more worker, and until a worker is there.
+
+Run by hand, on an idle machine, a few minutes:
+
+    OMP_NUM_THREADS=1 pytest tests/perf/bench_execution.py -s
+
+The bare loop is what a script would be: torch, pytorch-metric-learning and nothing of mlbench's but the indices of the
+batches. It must find what the harness finds: the same losses, metrics and weights. Both train in one process and take
+turns. Nothing asserts a time.
+"""
+
+import io
+import os
+import resource
+import time
+from collections import OrderedDict
+from dataclasses import replace
+from statistics import median
+
+import pytest
+import torch
+from pytorch_metric_learning.losses import ContrastiveLoss
+from safetensors.torch import load
+from torch import nn
+from torch.nn.functional import normalize
+
+from mlbench.data.samplers import MPerClass
+from mlbench.execution import open_study
+from mlbench.execution.coordinator import context_of
+from mlbench.execution.local import LocalProcesses
+from mlbench.execution.pool import InProcess
+from mlbench.spec import load_benchmark
+from mlbench.store import Store
+
+ROUNDS = int(os.environ.get("MLBENCH_BENCH_ROUNDS", "5"))
+EPOCHS, STEPS, BATCH, WIDTH, SIZE = 3, 100, 32, 16, 128
+SHORT = {"max_epochs": 1, "iterations_per_epoch": 1}
+#: Jobs of each of the two pools; whatever divides by two.
+JOBS = 8
+BENCHMARK = {
+    "name": "execution",
+    "dataset": {"id": "glyphs", "max_classes": 640},
+    "folds": 2,
+    "reproductions": JOBS // 2,
+    "model": {"trunk": {"id": "conv-small", "width": WIDTH}, "embedding_size": SIZE, "freeze_batchnorm": False},
+    "transforms": {"size": 32, "resize": 32, "mean": [0.2], "std": [0.35], "flip": 0.0},
+    "training": {
+        "batch_size": BATCH,
+        "iterations_per_epoch": STEPS,
+        "max_epochs": EPOCHS,
+        "evaluate_every": 1,
+        "patience": EPOCHS,
+        "optimizer": {"name": "Adam", "lr": 1e-3, "weight_decay": 1e-4},
+    },
+    "methods": [{"name": "Contrastive", "loss": {"id": "contrastive", "pos_margin": 0.0, "neg_margin": 0.5}}],
+}
+
+
+class Bare:
+    """A training as a script has it.
+
+    Args:
+        learn: Images ``[N, 1, 32, 32]`` uint8 and labels ``[N]`` to learn from.
+        select: The same to validate on.
+        batches: Indices of every batch.
+        seed: Of the weights.
+    """
+
+    def __init__(self, learn, select, batches, seed):
+        self.learn, self.select, self.batches, self.seed = learn, select, batches, seed
+
+    def __call__(self):
+        """Curve and state dict of the best model."""
+        torch.manual_seed(self.seed)
+        model = network()
+        loss_of = ContrastiveLoss(pos_margin=0.0, neg_margin=0.5)
+        optimizer = torch.optim.Adam(model.parameters(), lr=1e-3, weight_decay=1e-4, foreach=True)
+        (images, labels), curve, best = self.learn, [], None
+        for epoch in range(EPOCHS):
+            model.train()
+            total = 0.0
+            for indices in self.batches[epoch * STEPS : (epoch + 1) * STEPS]:
+                loss = loss_of(model(prepared(images[indices])), labels[indices])
+                optimizer.zero_grad(set_to_none=True)
+                loss.backward()
+                optimizer.step()
+                total += float(loss.detach())
+            entry = {"loss": total / STEPS, **self.validated(model)}
+            if best is None or entry["map_at_r"] > max(earlier["map_at_r"] for earlier in curve):
+                best = {name: value.clone() for name, value in model.state_dict().items()}
+            curve.append(entry)
+        torch.save(best, io.BytesIO())
+        return curve, best
+
+    @torch.inference_mode()
+    def validated(self, model):
+        """MAP@R, R-Precision and Recall@K of the validation classes."""
+        images, labels = self.select
+        model.eval()
+        embeddings = torch.cat([normalize(model(prepared(part))) for part in images.split(256)])
+        similar = (embeddings @ embeddings.T).fill_diagonal_(-torch.inf)
+        positives = (labels[:, None] == labels).sum(1) - 1
+        nearest = similar.topk(max(8, int(positives.max()))).indices
+        right = (labels[nearest] == labels[:, None]).double()
+        within = torch.arange(right.shape[1]) < positives[:, None]
+        precision = right.cumsum(1) / torch.arange(1, right.shape[1] + 1)
+        found = {f"recall_at_{k}": float(right[:, :k].amax(1).mean()) for k in (1, 2, 4, 8)}
+        found["r_precision"] = float(((right * within).sum(1) / positives).mean())
+        return found | {"map_at_r": float(((precision * right * within).sum(1) / positives).mean())}
+
+
+def network():
+    """Four strided convolutions and a linear layer, named as the harness names them."""
+    blocks, channels = [], 1
+    for number, kernel in enumerate((5, 3, 3, 3)):
+        width = WIDTH * 2**number
+        convolution = nn.Conv2d(channels, width, kernel, stride=2, padding=kernel // 2, bias=False)
+        blocks.append(nn.Sequential(convolution, nn.BatchNorm2d(width), nn.ReLU(inplace=True)))
+        channels = width
+    layers = nn.Sequential(*blocks, nn.AdaptiveAvgPool2d(2), nn.Flatten()).to(memory_format=torch.channels_last)
+    trunk = nn.Sequential(OrderedDict(layers=layers))
+    return nn.Sequential(OrderedDict(trunk=trunk, embedder=nn.Linear(32 * WIDTH, SIZE)))
+
+
+def prepared(images):
+    """What the network takes."""
+    return images.float().div_(255).sub_(0.2).div_(0.35)
+
+
+@pytest.fixture(scope="module")
+def study(tmp_path_factory):
+    study = open_study(load_benchmark(BENCHMARK), tmp_path_factory.mktemp("execution") / "store")
+    study.claim()
+    return study
+
+
+@pytest.fixture(scope="module")
+def requests(study):
+    """Of all trainings, by the keys of their jobs."""
+    jobs = [job for job in study.plan.jobs if job.role == "reproduction"]
+    return {job.key: study.request(job, {}) for job in jobs}
+
+
+def done(pool):
+    """Wait for a job's end."""
+    while True:
+        for message in pool.news(60.0):
+            assert message.kind in ("told", "done"), message
+            if message.kind == "done":
+                return message.job
+
+
+def test_overhead_over_a_bare_loop(study, requests, tmp_path):
+    key, request = next(iter(requests.items()))
+    pool = InProcess(context_of(study), lambda job: False)
+    worker = pool._worker
+    views = [tensors(view) for view in worker.views(request, worker._parts(request))]
+    stream = MPerClass(BATCH, request["samples_per_class"]).batches(views[0][1], int(request["seed"]))
+    bare = Bare(*views, [torch.from_numpy(next(stream)) for _ in range(EPOCHS * STEPS)], int(request["seed"]))
+
+    def harness():
+        study.store.path = tmp_path / f"store-{time.monotonic_ns()}"
+        worker.store = Store(study.store.path)
+        pool.submit(key, request)
+        done(pool)
+
+    found = {"harness": [], "bare loop": []}
+    for turn in range(ROUNDS + 1):
+        for name, train in (("harness", harness), ("bare loop", bare)):
+            wall, own = time.perf_counter(), time.process_time()
+            result = train()
+            if turn:  # the first warms up
+                found[name].append((time.perf_counter() - wall, time.process_time() - own))
+    check_equal(worker.store, *result)
+    print(f"\n{EPOCHS * STEPS} steps of {BATCH} images, {EPOCHS} validations; medians of {ROUNDS}")
+    print("| | wall, s | processor, s |\n|---|---|---|")
+    for name, times in found.items():
+        print(f"| {name} | {median(wall for wall, _ in times):.2f} | {median(own for _, own in times):.2f} |")
+    pairs = list(zip(*found.values(), strict=True))
+    over = [100 * (median(ours[kind] / theirs[kind] for ours, theirs in pairs) - 1) for kind in (0, 1)]
+    print(f"| overhead, median of ratios | {over[0]:+.1f}% | {over[1]:+.1f}% |")
+
+
+def tensors(view):
+    """Images and labels of a view."""
+    return torch.stack(list(view.images(range(len(view))))), torch.from_numpy(view.labels)
+
+
+def check_equal(store, curve, best):
+    """The bare loop found what the harness did."""
+    (record,) = store.records()
+    assert len(record.results["curve"]) == len(curve) == EPOCHS
+    for ours, theirs in zip(record.results["curve"], curve, strict=True):
+        assert ours["loss"] == theirs["loss"]
+        # Two neighbours whose similarities differ in the last bit alone may change places.
+        assert {name: ours[name] for name in theirs} == pytest.approx(theirs, rel=1e-4)
+    kept = load(store.read(record.run, "model.safetensors"))
+    assert kept.keys() == best.keys() and all(torch.equal(kept[name], best[name]) for name in best)
+
+
+def test_throughput_of_two_workers(study, requests, tmp_path):
+    speeds = {1: [], 2: []}
+    for turn in range(ROUNDS):
+        for workers in speeds:
+            context = replace(context_of(study), store=str(tmp_path / f"store-{turn}-{workers}"))
+            pool = LocalProcesses(context, ["cpu"] * workers)
+            waiting = list(requests.items())
+            for _ in range(workers):  # the first of each opens the dataset, and is not counted
+                pool.submit(*waiting.pop())
+            for _ in range(workers):
+                done(pool)
+            counted, begun = len(waiting) - len(waiting) % workers, time.perf_counter()
+            waiting = waiting[:counted]
+            for _ in range(counted):
+                while pool.idle and waiting:
+                    pool.submit(*waiting.pop())
+                done(pool)
+            speeds[workers].append(counted / (time.perf_counter() - begun))
+            pool.close()
+    print(f"\n| workers | trainings a minute, median of {ROUNDS} |\n|---|---|")
+    for workers, found in speeds.items():
+        print(f"| {workers} | {60 * median(found):.1f} |")
+    print(f"| ratio, median | {median(two / one for one, two in zip(*speeds.values(), strict=True)):.2f} |")
+
+
+def test_start_of_a_worker(study, requests, tmp_path):
+    firsts, seconds, processor = [], [], []
+    for turn in range(ROUNDS):
+        (first, request), (second, after) = list(requests.items())[:2]
+        short = [
+            one | {"training": one["training"] | {"max_epochs": 1, "iterations_per_epoch": 1}}
+            for one in (request, after)
+        ]
+        before, begun = children_seconds(), time.perf_counter()
+        pool = LocalProcesses(replace(context_of(study), store=str(tmp_path / f"store-{turn}")), ["cpu"])
+        pool.submit(first, short[0])
+        done(pool)
+        firsts.append(time.perf_counter() - begun)
+        begun = time.perf_counter()
+        pool.submit(second, short[1])
+        done(pool)
+        seconds.append(time.perf_counter() - begun)
+        pool.close()
+        processor.append(children_seconds() - before)
+    print(f"\n| a training of one step, median of {ROUNDS} | s |\n|---|---|")
+    print(f"| the first of a worker, its start included | {median(firsts):.2f} |")
+    print(f"| the next one | {median(seconds):.2f} |")
+    print(f"| so the start | {median(a - b for a, b in zip(firsts, seconds, strict=True)):.2f} |")
+    print(f"| processor time of both and the start | {median(processor):.2f} |")
+
+
+def children_seconds():
+    """Of the processor, of processes that have ended."""
+    used = resource.getrusage(resource.RUSAGE_CHILDREN)
+    return used.ru_utime + used.ru_stime

@@ -19,9 +19,9 @@ check: .venv/.installed-dev  ## style, types, import directions
 	$(BIN)/mypy mlbench kernels/mlbench_kernels
 	$(BIN)/lint-imports --no-cache
 
-test-cluster: .venv/.installed-dev  ## Ray with a worker killed, SLURM's stand-in; installs both; minutes
+test-cluster: .venv/.installed-dev  ## Ray and SLURM's stand-in, with workers, nodes and the head killed; installs both; minutes
 	$(PIP) --editable '.[ray,slurm]'
-	$(BIN)/python -m pytest tests/e2e/on_ray.py tests/e2e/on_slurm.py
+	$(BIN)/python -m pytest tests/e2e/on_ray.py tests/e2e/on_slurm.py --verbose --durations=0
 
 torture: .venv/.installed-dev  ## a study under 200 kills, full disks and wrong clocks; half an hour, less on an idle machine
 	$(BIN)/python tests/e2e/torture/torture.py --write

@@ -8,8 +8,11 @@ import json
 import os
 import queue
 import signal
+import socket
 import sys
 import threading
+import time
+from collections.abc import Iterator
 from dataclasses import asdict
 from typing import Any, TextIO
 
@@ -18,18 +21,23 @@ import ray
 from mlbench.execution.message import Message
 from mlbench.execution.remote import Host
 
-#: Seconds between two looks at what the coordinator says.
-_PAUSE = 0.1
+#: Seconds between two looks at what the coordinator says, and between two at how large the cluster is.
+_PAUSE, _COUNT = 0.1, 10.0
+#: Seconds for a machine to answer.
+_ANSWER = 10.0
+#: Bytes of Ray's object store on this machine, about the least that it takes: a job is a page of text.
+_OBJECTS = 100 << 20
 
 _host = Host()
 
 
-def on_ray(task: str) -> str:
-    """Do a job in a worker of Ray, which calls this; `ray.cancel` interrupts it."""
+def on_ray(task: str) -> Iterator[str]:
+    """Do a job in a worker of Ray, which calls this, and pass on what it says; `ray.cancel` interrupts it."""
     stop = threading.Event()
     before = signal.signal(signal.SIGINT, lambda number, frame: stop.set())
     try:
-        return json.dumps(asdict(_host.carry_out(task, stop.is_set)))
+        for message in _host.carry_out(task, stop.is_set):
+            yield json.dumps(asdict(message))
     finally:
         signal.signal(signal.SIGINT, before)
 
@@ -44,35 +52,50 @@ class _Driver:
 
     def __init__(self, out: TextIO, needs: dict[str, float]) -> None:
         self._out = out
-        self._run = ray.remote(max_retries=0, max_calls=0, **needs)(on_ray)
-        self._jobs: dict[Any, str] = {}
+        self._needs = needs
+        self._run = ray.remote(max_retries=0, max_calls=0, num_returns="streaming", **needs)(on_ray)
+        self._jobs: dict[Any, str] = {}  # by the stream of its messages
+        self._room, self._counted = _slots(needs), time.monotonic()
+        say(out, Message("ready", "", self._room))
 
     def serve(self, heard: "queue.SimpleQueue[dict[str, Any] | None]") -> None:
         """Until the coordinator is gone."""
         while True:
             try:
-                message = heard.get(timeout=None if not self._jobs else 0.0)
+                message = heard.get(timeout=0.0 if self._jobs else _COUNT)
             except queue.Empty:
-                self._wait()
+                self._look()
                 continue
             if message is None:
                 return
             if "cancel" in message:
-                for reference in [reference for reference, job in self._jobs.items() if job == message["cancel"]]:
-                    ray.cancel(reference)
+                for stream in [stream for stream, job in self._jobs.items() if job == message["cancel"]]:
+                    ray.cancel(stream)
             else:
                 self._jobs[self._run.remote(message["task"])] = message["job"]
 
-    def _wait(self) -> None:
-        ended, _ = ray.wait(list(self._jobs), timeout=_PAUSE)
-        for reference in ended:
-            say(self._out, _outcome(self._jobs.pop(reference), reference))
+    def _look(self) -> None:
+        heard, _ = ray.wait(list(self._jobs), timeout=_PAUSE) if self._jobs else ([], [])
+        for stream in heard:
+            message = _next(self._jobs[stream], stream)
+            if message.kind != "told":
+                del self._jobs[stream]
+            say(self._out, message)
+        if time.monotonic() - self._counted > _COUNT:
+            self._count()
+
+    def _count(self) -> None:
+        """Tell when nodes came or went."""
+        room, self._counted = _slots(self._needs), time.monotonic()
+        if room != self._room:
+            self._room = room
+            say(self._out, Message("room", "", room))
 
 
-def _outcome(job: str, reference: Any) -> Message:
+def _next(job: str, stream: Any) -> Message:
     try:
-        return Message(**json.loads(ray.get(reference)))
-    except ray.exceptions.TaskCancelledError:
+        return Message(**json.loads(ray.get(next(stream))))
+    except (ray.exceptions.TaskCancelledError, StopIteration):
         return Message("stopped", job)
     except ray.exceptions.OutOfMemoryError as error:
         return Message("died", job, {"reason": "memory", "error": str(error)})
@@ -81,10 +104,17 @@ def _outcome(job: str, reference: Any) -> Message:
 
 
 def _slots(needs: dict[str, float]) -> int:
-    """How many jobs the cluster has room for."""
-    there = ray.cluster_resources()
-    room = [there.get(name, 0.0) / needs[key] for key, name in (("num_cpus", "CPU"), ("num_gpus", "GPU")) if needs[key]]
-    return int(min(room))
+    """How many jobs the cluster has room for; each is on one node."""
+    asked = [(name, needs[key]) for key, name in (("num_cpus", "CPU"), ("num_gpus", "GPU")) if needs[key]]
+    nodes = [node["Resources"] for node in ray.nodes() if node["Alive"]]
+    return sum(int(min(there.get(name, 0.0) / much for name, much in asked)) for there in nodes)
+
+
+def _knock(address: str) -> None:
+    """Raise at once if nobody is at ``host:port``: Ray itself waits for minutes."""
+    host, _, port = address.rpartition(":")
+    if port.isdigit():
+        socket.create_connection((host.strip("[]"), int(port)), _ANSWER).close()
 
 
 def say(out: TextIO, message: Message) -> None:
@@ -98,11 +128,15 @@ def main() -> None:
     out = os.fdopen(os.dup(1), "w", encoding="utf-8")
     os.dup2(2, 1)  # what Ray prints goes to standard error, not into the conversation
     first = json.loads(sys.stdin.readline())
-    os.environ["RAY_USAGE_STATS_ENABLED"] = "0"
-    os.environ["RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO"] = "0"
+    own = {"num_cpus": first["cpus"], "include_dashboard": False, "object_store_memory": _OBJECTS}
     try:
-        local = {"num_cpus": first["cpus"], "include_dashboard": False} if first["address"] is None else {}
-        ray.init(address=first["address"] or "local", log_to_driver=False, **local)
+        _knock(first["address"] or "")
+        ray.init(
+            address=first["address"] or "local",
+            logging_level="ERROR",
+            log_to_driver=False,
+            **(own if first["address"] is None else {}),
+        )
     except Exception as error:  # whatever Ray raises about an address
         reason = (str(error) or type(error).__name__).partition("\n")[0]
         say(out, Message("unreachable", "", reason))
@@ -115,7 +149,6 @@ def main() -> None:
         heard.put(None)
 
     threading.Thread(target=listen, daemon=True).start()
-    say(out, Message("ready", "", _slots(first["needs"])))
     _Driver(out, first["needs"]).serve(heard)
     ray.shutdown()
 

@@ -16,15 +16,23 @@ from mlbench.execution.remote import task_of
 from mlbench.execution.worker import Context
 from mlbench.registry.child import python_module
 
-#: Seconds for which a cluster that was there is looked for again, and seconds between two attempts.
-_PATIENCE, _BETWEEN = 60.0, 2.0
+#: Seconds for a cluster to answer at first, and for one that was there to come back; between two attempts.
+_FIRST, _PATIENCE, _BETWEEN = 180.0, 60.0, 2.0
 #: Seconds for a driver to take leave of Ray.
 _LEAVE = 10.0
+#: What Ray reads when it is imported: no usage statistics, and runs without a GPU of Ray's see what is there.
+_SETTINGS = {"RAY_USAGE_STATS_ENABLED": "0", "RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO": "0"}
 
 
 @dataclass(eq=False)
 class _Driver:
     process: subprocess.Popen[str]
+
+    def hang_up(self) -> None:
+        """Say no more; it ends then, if it has not yet."""
+        assert self.process.stdin is not None
+        with suppress(OSError):  # what was still on its way to it
+            self.process.stdin.close()
 
     def send(self, message: Mapping[str, Any]) -> None:
         """Say something; if it died, `news` hears of that."""
@@ -55,7 +63,7 @@ class RayPool:
         self._running: set[str] = set()
         self._heard: queue.SimpleQueue[tuple[_Driver, Message]] = queue.SimpleQueue()
         self._was_there = False
-        self._lost_at: float | None = None
+        self._lost_at: float | None = time.monotonic()
         self._driver = self._start()
 
     @property
@@ -73,17 +81,22 @@ class RayPool:
         try:
             driver, message = self._heard.get(timeout=timeout)
         except queue.Empty:
-            return []
+            return self._given_up()
         if driver is not self._driver:
             return []
         if message.kind == "ready":
-            self._room, self._was_there, self._lost_at = message.content, True, None
-            return [] if self._room else [self._too_small()]
+            before, self._was_there, self._lost_at = self._was_there, True, None
+            self._room = message.content
+            return [] if self._room or before else [self._too_small()]  # after a loss its nodes come one by one
+        if message.kind == "room":
+            self._room = message.content
+            return []
         if message.kind == "unreachable":
             return self._unreachable(message.content)
         if message.kind == "gone":
             return self._lost()
-        self._running.discard(message.job)
+        if message.kind != "told":
+            self._running.discard(message.job)
         return [message]
 
     def cancel(self, job: str) -> None:
@@ -93,9 +106,7 @@ class RayPool:
     def close(self) -> None:
         """Take leave of Ray; what it still ran ends."""
         process = self._driver.process
-        assert process.stdin is not None
-        with suppress(OSError):
-            process.stdin.close()
+        self._driver.hang_up()
         with suppress(subprocess.TimeoutExpired):
             process.wait(_LEAVE)
         kill(process)
@@ -104,26 +115,43 @@ class RayPool:
     def _lost(self) -> list[Message]:
         """The driver ended: its head node is gone. Jobs that still run hold their leases; all others are free."""
         if not self._was_there:
-            text = "the process that speaks with Ray ended before it could; its own words are above"
-            return [Message("fatal", "", {"error": "MlbenchError", "text": text})]
+            return [self._absent("the process that speaks with Ray ended; its own words are above")]
         stopped = [Message("stopped", job) for job in sorted(self._running)]
         self._running.clear()
         self._room = 0
         if self._lost_at is None:
             self._lost_at = time.monotonic()
-            stopped.append(Message("note", "", "lost Ray; looking for it"))
-        if time.monotonic() - self._lost_at > _PATIENCE:
-            return [*stopped, Message("lost", "", f"no Ray for {_PATIENCE:.0f} seconds")]
+            stopped.append(Message("note", "", f"lost Ray; looking for it for {_PATIENCE:.0f} seconds"))
+        self._driver.hang_up()
         self._driver = self._start()
-        return stopped
+        return [*stopped, *self._given_up()]
+
+    def _given_up(self) -> list[Message]:
+        """Whether Ray has been away for too long: one attempt at connecting may take longer than that."""
+        patience = _PATIENCE if self._was_there else _FIRST
+        if self._lost_at is None or time.monotonic() - self._lost_at < patience:
+            return []
+        if not self._was_there:
+            return [self._absent(f"no answer in {patience:.0f} seconds")]
+        where = self._first["address"] or "on this machine"
+        text = f"Ray ({where}) is gone; what is done is kept, and the same command goes on when there is a Ray again"
+        return [Message("lost", "", text)]
 
     def _unreachable(self, reason: str) -> list[Message]:
         if self._was_there:
             time.sleep(_BETWEEN)  # then its process has ended, and another one tries
             return []
-        where = self._first["address"] or "this machine"
-        text = f"runtime.address: no Ray at {where} ({reason}); start it with `ray start --head`, or leave it out"
-        return [Message("fatal", "", {"error": "ConfigError", "text": text})]
+        return [self._absent(reason)]
+
+    def _absent(self, reason: str) -> Message:
+        if self._first["address"] is None:
+            text = f"executor ray: it does not start on this machine ({reason})"
+        else:
+            text = (
+                f"runtime.address: no Ray at {self._first['address']} ({reason}); start it with `ray start --head`, or "
+                "leave the address out; where it wants a token, set RAY_AUTH_MODE=token and the token of its head"
+            )
+        return Message("fatal", "", {"error": "ConfigError", "text": text})
 
     def _too_small(self) -> Message:
         text = f"executor ray: nothing in the cluster has room for a run, which needs {self._first['needs']}"
@@ -133,7 +161,7 @@ class RayPool:
         command, environment = python_module("mlbench.execution.ray_driver")
         process = subprocess.Popen(
             command,
-            env=environment,
+            env={**environment, **_SETTINGS},
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             text=True,

@@ -1,13 +1,13 @@
 """A job in the hands of an engine for many machines: wherever it lands, it gets a process of its own, as it does here.
 
-What goes there is plain data, what comes back is the job's last message; all else goes through the store. The engine
+What goes there is plain data, what comes back are the job's messages; all else goes through the store. The engine
 tries nothing again: the coordinator decides that, by the rules that it has for processes of its own.
 """
 
 import json
 import os
 import platform
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
@@ -33,20 +33,21 @@ class Host:
         self._serves: Any = None
         self._pool: LocalProcesses | None = None
 
-    def carry_out(self, task: str, stopping: Callable[[], bool]) -> Message:
+    def carry_out(self, task: str, stopping: Callable[[], bool]) -> Iterator[Message]:
         """Do a job.
 
         Args:
             task: From `task_of`.
             stopping: Whether it is to stop; a training writes a checkpoint first.
 
-        Returns:
-            Its last message.
+        Yields:
+            Its messages, as they come. Only the last one is not ``told``.
         """
         content = json.loads(task)
         job, asked = content["job"], False
         if (missing := _missing(content)) is not None:
-            return missing
+            yield missing
+            return
         os.chdir(content["folder"])  # paths in a benchmark are relative to where the command was given
         pool = self._pool_for(content["context"])
         pool.submit(job, content["request"])
@@ -55,8 +56,9 @@ class Host:
                 asked = True
                 pool.cancel(job)
             for message in pool.news(_PAUSE):
+                yield message
                 if message.kind != "told":
-                    return message
+                    return
 
     def close(self) -> None:
         """End the process."""

@@ -83,6 +83,8 @@ def _serve_by_forking(worker: Worker, ears: "_Ears", out: TextIO, threads: int) 
         if 0 not in ready:
             continue
         if (message := ears.wait()) is None:
+            if child:
+                child.stop()  # now: the end of this process would tell it too, but that can take seconds
             return
         if "cancel" in message:
             if child and child.job == message["cancel"]:

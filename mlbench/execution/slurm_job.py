@@ -10,8 +10,8 @@ from typing import Any
 from submitit.core.job_environment import JobEnvironment
 from submitit.helpers import DelayedSubmission
 
+from mlbench.execution.message import Message
 from mlbench.execution.remote import Host
-from mlbench.store.atomic import write_text
 
 
 class SlurmJob:
@@ -22,11 +22,11 @@ class SlurmJob:
 
     Args:
         task: From `mlbench.execution.remote.task_of`.
-        answer: File for its last message.
+        said: File for its messages, one JSON object a line.
     """
 
-    def __init__(self, task: str, answer: str) -> None:
-        self.task, self.answer = task, answer
+    def __init__(self, task: str, said: str) -> None:
+        self.task, self.said = task, said
 
     def __call__(self) -> None:
         """Do it."""
@@ -41,13 +41,17 @@ class SlurmJob:
             signal.signal(number, hear)
         host = Host()
         try:
-            message = host.carry_out(self.task, lambda: bool(heard))
+            for message in host.carry_out(self.task, lambda: bool(heard)):
+                if message.kind == "stopped" and time_is_up in heard:
+                    requeue(time_is_up, None)  # ends this process
+                self._say(message)
         finally:
             host.close()
-        if message.kind == "stopped" and time_is_up in heard:
-            requeue(time_is_up, None)  # ends this process
-        write_text(Path(self.answer), json.dumps(asdict(message)) + "\n")
 
     def checkpoint(self) -> DelayedSubmission:
         """What is queued again: the same, since all state is in the store."""
         return DelayedSubmission(self)
+
+    def _say(self, message: Message) -> None:
+        with Path(self.said).open("a", encoding="utf-8") as file:  # closed at once: other machines see it then
+            file.write(json.dumps(asdict(message)) + "\n")

@@ -1,17 +1,18 @@
-"""Runs on SLURM through submitit: those that start together are one array. Their answers are files in the store."""
+"""Runs on SLURM through submitit: those that start together are one array. They speak through files in the store."""
 
 import json
 import os
 import signal
 import time
 import uuid
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from submitit import AutoExecutor
+from submitit.slurm.slurm import SlurmInfoWatcher
 
 from mlbench.execution.logs import last_words
 from mlbench.execution.message import Message
@@ -22,20 +23,51 @@ from mlbench.spec import Slurm, digest
 from mlbench.store import Store
 from mlbench.store.quarantine import made
 
-#: Seconds between two looks at the answers.
+#: Seconds between two looks at what jobs say.
 _PAUSE = 1.0
+#: Seconds between two questions to SLURM how they are; while there are some that were cancelled from here.
+_POLL, _CANCELLED = 30.0, 3.0
 #: A run may use up its time so often: it goes on each time. One that is not to has a `runtime.timeout`.
 _REQUEUES = 1000
-#: States in which a job ended that is not to blame, and in which memory ran out.
-_NOT_ITS_FAULT, _MEMORY = ("PREEMPTED", "REVOKED"), ("OUT_OF_MEMORY",)
+#: How the states begin of a job that has ended: SLURM's and those of submitit's stand-in.
+_ENDED = ("BOOT_FAIL", "CANCELLED", "COMPLETED", "DEADLINE", "FAILED", "NODE_FAIL", "OUT_OF_ME", "TIMEOUT")
+_ENDED_LOCALLY, _LOCALLY_RUNNING = ("FINISHED", "INTERRUPTED"), "RUNNING"
+#: States of a job that has ended and is not to blame, unless SLURM queues it again: then it has another one soon.
+_NOT_ITS_FAULT = ("PREEMPTED", "REVOKED")
 
 
 @dataclass
 class _Sent:
+    """A job that was queued.
+
+    Attributes:
+        submitted: What submitit knows of it.
+        said: File of its messages; ``read`` bytes of them were heard.
+        log: Where its last words will be.
+        asked: Whether it was cancelled from here.
+        preempted: Whether the last look found it so.
+        last: Its last message.
+    """
+
     submitted: Any
-    answer: Path
+    said: Path
     log: Path
+    read: int = 0
     asked: bool = False
+    preempted: bool = False
+    last: Message | None = None
+
+    def news(self) -> list[Message]:
+        """What it said since the last look."""
+        try:
+            with self.said.open("rb") as file:
+                file.seek(self.read)
+                new = file.read()
+        except OSError:  # a disk that is away for a while
+            return []
+        new = new[: new.rfind(b"\n") + 1]  # the rest of a line is still on its way
+        self.read += len(new)
+        return [Message(**json.loads(line)) for line in new.splitlines()]
 
 
 class SlurmPool:
@@ -58,6 +90,7 @@ class SlurmPool:
         self._executor.update_parameters(**_parameters(context, workers, slurm, ranks))
         self._new: list[tuple[str, Mapping[str, Any]]] = []
         self._sent: dict[str, _Sent] = {}
+        self._heard = self._polled = -_POLL
 
     @property
     def idle(self) -> int:
@@ -69,14 +102,16 @@ class SlurmPool:
         self._new.append((job, request))
 
     def news(self, timeout: float) -> list[Message]:
-        """Queue what is new, and look at what was answered."""
+        """Queue what is new, and hear what jobs say or, from SLURM, that they ended without a word."""
         self._send()
-        until = time.monotonic() + timeout
-        while not (ended := [job for job, sent in self._sent.items() if sent.submitted.done()]):
-            if time.monotonic() >= until:
-                return []
-            time.sleep(min(_PAUSE, timeout))
-        return [_outcome(job, self._sent.pop(job)) for job in ended]
+        time.sleep(timeout)
+        if time.monotonic() - self._heard < _PAUSE:
+            return []
+        # The states first: what a job said before it ended is there by then.
+        states = self._states()
+        news = [message for job in list(self._sent) for message in self._hear(job, states.get(job, ""))]
+        self._heard = time.monotonic()
+        return news
 
     def cancel(self, job: str) -> None:
         """Cancel it: a run that waits ends at once, one that runs writes a checkpoint first."""
@@ -95,15 +130,44 @@ class SlurmPool:
             if not sent.asked:
                 self.cancel(job)
 
+    def _hear(self, job: str, state: str) -> Iterator[Message]:
+        sent = self._sent[job]
+        for message in sent.news():
+            if message.kind == "told":
+                yield message
+            else:
+                sent.last = message
+        last = sent.last or _silent_end(job, sent, state)
+        if last is not None and state != _LOCALLY_RUNNING:
+            del self._sent[job]
+            sent.said.unlink(missing_ok=True)
+            yield last
+
+    def _states(self) -> dict[str, str]:
+        """What is known of how jobs are; of SLURM's only now and then, by one question for all."""
+        if self._slurm.cluster != "slurm":
+            return {job: str(sent.submitted.state) for job, sent in self._sent.items()}
+        every = _CANCELLED if any(sent.asked for sent in self._sent.values()) else _POLL
+        if not self._sent or time.monotonic() - self._polled < every:
+            return {}
+        numbers = {job: sent.submitted.job_id for job, sent in self._sent.items()}
+        watcher = SlurmInfoWatcher()  # another each time: it takes a job that is suspended for one that has ended
+        for number in numbers.values():
+            watcher.register_job(number)
+        watcher.update()
+        self._polled = time.monotonic()
+        return {job: watcher.get_state(number, mode="cache") for job, number in numbers.items()}
+
     def _send(self) -> None:
         if not self._new:
             return
         sent: list[tuple[str, _Sent]] = []
         with self._executor.batch():
             for job, request in self._new:
-                answer = self._folder / f"{uuid.uuid4().hex}.json"
-                submitted = self._executor.submit(SlurmJob(task_of(self._context, job, request), str(answer)))
-                sent.append((job, _Sent(submitted, answer, self._store.log(digest(request)))))
+                said = self._folder / f"{uuid.uuid4().hex}.jsonl"
+                said.touch()  # here: another machine's cache may hide a new file, but not what is new in one
+                submitted = self._executor.submit(SlurmJob(task_of(self._context, job, request), str(said)))
+                sent.append((job, _Sent(submitted, said, self._store.log(digest(request)))))
         self._sent |= dict(sent)
         self._new.clear()
 
@@ -124,18 +188,17 @@ def _parameters(context: Context, workers: int, slurm: Slurm, ranks: int) -> dic
     }
 
 
-def _outcome(job: str, sent: _Sent) -> Message:
-    """Its answer, or how it ended without one."""
-    with suppress(FileNotFoundError):
-        message = Message(**json.loads(sent.answer.read_text(encoding="utf-8")))
-        sent.answer.unlink()
-        return message
-    state = str(sent.submitted.state)
-    if sent.asked or state.startswith(_NOT_ITS_FAULT):
+def _silent_end(job: str, sent: _Sent, state: str) -> Message | None:
+    """What to say of a job that has ended without a last word; None if it has not."""
+    if state.startswith(_NOT_ITS_FAULT):
+        before, sent.preempted = sent.preempted, True
+        return Message("stopped", job) if before or sent.asked else None
+    sent.preempted = sent.preempted and not state
+    if not state.startswith(_ENDED + _ENDED_LOCALLY):
+        return None
+    if sent.asked:
         return Message("stopped", job)
-    reason = "memory" if state.startswith(_MEMORY) else "killed"
-    said = sent.submitted.stderr() or ""
-    error = (
-        f"SLURM job {sent.submitted.job_id} ended without an answer ({state})\n{said[-2000:]}\n{last_words(sent.log)}"
-    )
+    reason = "memory" if state.startswith("OUT_OF_ME") else "killed"
+    said = (sent.submitted.stderr() or "")[-2000:]
+    error = f"SLURM job {sent.submitted.job_id} ended without a word ({state})\n{said}\n{last_words(sent.log)}"
     return Message("died", job, {"reason": reason, "error": error.strip()})

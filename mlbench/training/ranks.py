@@ -16,6 +16,7 @@ from torch.nn.parallel import DistributedDataParallel
 from mlbench.api import ConfigError
 from mlbench.api.sampler import GroupedBatch, Indices
 from mlbench.data.batches import RankBatches
+from mlbench.training.whole_norm import share_batch_norms
 
 T = TypeVar("T")
 #: The one of these that this torch has: the second is new in 2.13, where the first one is deprecated.
@@ -103,8 +104,8 @@ class _Distributed:
     """A model whose gradients are summed over the ranks while they are computed."""
 
     def __init__(self, model: nn.Module, ranks: Several) -> None:
-        _refuse_batch_norm(model)
-        # Buffers are those of frozen batch norms, or functions of nothing: they stay equal by themselves.
+        share_batch_norms(model)
+        # Buffers are those of batch norms, or functions of nothing: they stay equal by themselves.
         self._model = DistributedDataParallel(model, **_NO_BUFFERS)
         self._ranks = ranks
         self._checked = False
@@ -136,16 +137,6 @@ class _Gather(torch.autograd.Function):
         # ranks, of which DistributedDataParallel takes the mean.
         ranks = ctx.ranks
         return gradient.chunk(ranks.world_size)[ranks.rank] * ranks.world_size, None
-
-
-def _refuse_batch_norm(model: nn.Module) -> None:
-    """A batch norm in training mode would see a rank's part of the batch alone."""
-    for name, module in model.named_modules():
-        if "BatchNorm" in type(module).__name__ and module.training:  # by name: the libraries have their own
-            raise ConfigError(
-                f"training.ranks: {name} is a batch norm, which each rank would compute on its part of the batch; "
-                "set model.freeze_batchnorm = true, choose a trunk without, or train with ranks = 1"
-            )
 
 
 def _generators(device: torch.device) -> list[Tensor]:

@@ -1,76 +1,82 @@
-"""Really on Ray: the bytes of the local executor, also if a worker is killed. `make test-cluster`."""
+"""Really on Ray: the bytes of the local executor, whatever dies in between. `make test-cluster`."""
 
 import os
+import secrets
 import signal
+import socket
+import subprocess
 import sys
-import threading
-import time
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
-
-sys.path.insert(0, str(Path(__file__).parent.parent / "mlbench"))
-
-from accidents import said, small
+from accidents import said
+from clusters import AtFirst, events, processes, stop_and_go_on, study, validated
 
 import mlbench
-from mlbench.execution.watch import Watch
+from mlbench.api import ConfigError
+from mlbench.execution import ray_pool
 from mlbench.store import Store
 
 pytest.importorskip("ray", reason="pip install 'mlbench-dml[ray]'")
-METHODS = ({"name": "Contrastive", "loss": "contrastive"}, "Untrained")
+
+
+@pytest.fixture(scope="module", autouse=True)
+def token():
+    """Clusters that ask for a token, as those of the documentation do."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("RAY_AUTH_MODE", "token")
+        patch.setenv("RAY_AUTH_TOKEN", secrets.token_hex(32))
+        patch.setenv("RAY_gcs_rpc_server_reconnect_timeout_s", "5")  # Ray's own patience with a head: a minute
+        yield
 
 
 @pytest.fixture(scope="module")
-def undisturbed(tiny, tmp_path_factory):
+def here(tiny, tmp_path_factory):
     """The study on the local executor."""
-    return said(Store(mlbench.run(study(tiny, workers=2), store=tmp_path_factory.mktemp("local") / "store").store))
+    return mlbench.run(study(tiny, workers=2), store=tmp_path_factory.mktemp("local") / "store").store
 
 
-def study(tiny, **runtime):
-    tables = small(tiny, *METHODS, checkpoint_every=0.0, **runtime)
-    return tables | {"training": tables["training"] | {"iterations_per_epoch": 40}}
+@pytest.fixture(scope="module")
+def undisturbed(here):
+    return said(Store(here))
 
 
-class AtFirst(Watch):
-    """Does something when the first training has begun."""
+class Cluster:
+    """Nodes of one core each, on this machine: a head, and others."""
 
-    def __init__(self, store, action):
-        super().__init__()
-        self.store, self.action, self.said = store, action, []
+    def __init__(self):
+        with socket.create_server(("127.0.0.1", 0)) as found:
+            self.port = found.getsockname()[1]
+        self.address = f"127.0.0.1:{self.port}"
+        self.groups = {}
 
-    def started(self, job, run):
-        super().started(job, run)
-        if self.action:
-            action, self.action = self.action, None
-            threading.Thread(target=self._wait, args=(action,), daemon=True).start()
+    def start(self, name):
+        """`ray start`, as the documentation has it, but small."""
+        role = [f"--address={self.address}"]
+        if name == "head":
+            role = ["--head", f"--port={self.port}", "--disable-usage-stats", "--include-dashboard=false"]
+        size = ["--node-ip-address=127.0.0.1", "--num-cpus=1", "--object-store-memory=80000000"]
+        command = [Path(sys.executable).parent / "ray", "start", *role, *size]
+        process = subprocess.Popen(command, stdout=subprocess.DEVNULL, start_new_session=True)
+        assert process.wait() == 0
+        self.groups[name] = process.pid
 
-    def _wait(self, action):
-        while not list(self.store.glob("checkpoints/*/*")):
-            time.sleep(0.1)
-        action()
-
-    def note(self, text):
-        self.said.append(text)
-
-
-def processes(text):
-    """Ids of processes whose command line has a text."""
-    found = []
-    for file in Path("/proc").glob("[0-9]*/cmdline"):
-        try:
-            if text.encode() in file.read_bytes().replace(b"\0", b" "):
-                found.append(int(file.parent.name))
-        except OSError:
-            pass
-    return found
+    def kill(self, name):
+        with suppress(ProcessLookupError):
+            os.killpg(self.groups[name], signal.SIGKILL)
 
 
-def test_two_workers_leave_the_bytes_of_the_local_executor(tiny, tmp_path, undisturbed):
-    result = mlbench.run(study(tiny, executor="ray", workers=2), store=tmp_path / "store")
-    assert not result.summary.failed and said(Store(result.store)) == undisturbed
-    again = mlbench.run(study(tiny, executor="ray", workers=2), store=tmp_path / "store")
-    assert not again.summary.done and len(again.summary.cached) == again.summary.total
+@pytest.fixture
+def cluster():
+    cluster = Cluster()
+    try:
+        cluster.start("head")
+        cluster.start("node")
+        yield cluster
+    finally:
+        for name in cluster.groups:
+            cluster.kill(name)
 
 
 def test_a_killed_worker_loses_nothing(tiny, tmp_path, undisturbed):
@@ -82,5 +88,59 @@ def test_a_killed_worker_loses_nothing(tiny, tmp_path, undisturbed):
 
     watch = AtFirst(store, kill)
     result = mlbench.run(study(tiny, executor="ray", workers=2), store=store, watch=watch)
-    assert watch.action is None and '"retried"' in (store / "events.jsonl").read_text()
+    assert watch.action is None and events(store, "retried")
     assert not result.summary.failed and said(Store(store)) == undisturbed
+    again = mlbench.run(study(tiny, executor="ray", workers=2), store=store)
+    assert not again.summary.done and len(again.summary.cached) == again.summary.total
+
+
+class NodeThenHead(AtFirst):
+    """Kills the node; when that was noticed, the head."""
+
+    def __init__(self, store, cluster):
+        super().__init__(store, lambda: cluster.kill("node"))
+        self.cluster = cluster
+
+    def retried(self, job, reason):
+        super().retried(job, reason)
+        self.cluster.kill("head")
+
+    def stopped(self, job):  # what Ray spoke through was that node
+        super().stopped(job)
+        self.cluster.kill("head")
+
+
+def test_a_killed_node_and_a_killed_head_lose_nothing(tiny, tmp_path, undisturbed, cluster, monkeypatch):
+    store = tmp_path / "store"
+    tables = study(tiny, executor="ray", address=cluster.address, workers=2)
+    watch = NodeThenHead(store, cluster)
+    monkeypatch.setattr(ray_pool, "_PATIENCE", 5.0)
+    with pytest.raises(KeyboardInterrupt):  # exit code 75 of the command
+        mlbench.run(tables, store=store, watch=watch)
+    assert watch.action is None and watch.said[-1].startswith(f"Ray ({cluster.address}) is gone; what is done is kept")
+    monkeypatch.undo()
+    cluster.start("head")
+    result = mlbench.run(tables, store=store)
+    assert not result.summary.failed and said(Store(store)) == undisturbed
+
+
+def test_runs_that_are_asked_to_stop_keep_their_state(tiny, tmp_path, here, cluster):
+    there = study(tiny, executor="ray", address=cluster.address, workers=2)
+    stop_and_go_on(there, tmp_path / "store", here)
+
+
+def test_a_run_of_two_ranks_is_one_task_on_one_node(tiny, tmp_path, cluster):
+    wide = study(tiny, ranks=2, executor="ray", workers=1)
+    elsewhere = wide | {"runtime": wide["runtime"] | {"address": cluster.address}}
+    with pytest.raises(ConfigError, match=r"nothing in the cluster has room for a run, which needs .*'num_cpus': 2"):
+        mlbench.run(elsewhere, store=tmp_path / "store")
+    there = mlbench.run(wide, store=tmp_path / "store")
+    here = mlbench.run(study(tiny, ranks=2, workers=1), store=tmp_path / "here")
+    assert not there.summary.failed and said(Store(there.store)) == said(Store(here.store))
+    assert validated(there.store) == validated(here.store) != []
+
+
+def test_where_no_ray_is_the_command_says_so(tiny, tmp_path, token):
+    address = Cluster().address
+    with pytest.raises(ConfigError, match=rf"no Ray at {address} .*refused.*ray start --head.*RAY_AUTH_MODE=token"):
+        mlbench.run(study(tiny, executor="ray", address=address, workers=2), store=tmp_path / "store")

@@ -17,14 +17,23 @@ CASES = {
     "multi-similarity": lambda: (losses.MultiSimilarityLoss(), miners.MultiSimilarityMiner()),
     "contrastive": lambda: (losses.ContrastiveLoss(), None),
     "normalised softmax": lambda: (losses.NormalizedSoftmaxLoss(CLASSES, WIDTH), None),
+    "batch norm": lambda: (losses.ContrastiveLoss(), None),
     "two views": lambda: (losses.SelfSupervisedLoss(losses.NTXentLoss()), None),
 }
 
 
+def model_of(case):
+    if case != "batch norm":
+        return nn.Sequential(nn.Linear(7, 16), nn.Tanh(), nn.Linear(16, WIDTH))
+    images = nn.Unflatten(1, (4, 2, 2)), nn.BatchNorm2d(4), nn.Flatten()
+    norm = nn.BatchNorm1d(WIDTH, affine=False, momentum=None)
+    return nn.Sequential(nn.Linear(7, 16), *images, nn.Tanh(), nn.Linear(16, WIDTH, bias=False), norm)
+
+
 def follow(case, ranks):
-    """Three steps in float64: losses, gradients of the first one, and the weights after the last."""
+    """Three steps in float64: losses, gradients of the first one, and the weights and buffers after the last."""
     torch.manual_seed(0)
-    model = nn.Sequential(nn.Linear(7, 16), nn.Tanh(), nn.Linear(16, WIDTH))
+    model = model_of(case)
     loss, miner = CASES[case]()
     model, loss = model.double(), loss.double()
     both = nn.ModuleDict({"model": model, "loss": loss})
@@ -47,7 +56,9 @@ def follow(case, ranks):
         if step == 0:
             found |= {f"gradient of {name}": p.grad.clone() for name, p in both.named_parameters()}
         optimizer.step()
-    found |= {f"weight {name}": parameter.detach() for name, parameter in both.named_parameters()}
+    found |= {f"weight {name}": value for name, value in both.state_dict().items()}
+    model.eval()
+    found["embeddings of rank 0 alone"] = ranks.first(lambda: model(images).detach())
     return found
 
 
@@ -56,11 +67,15 @@ def slice_of(ranks):
     return slice(ranks.rank * share, (ranks.rank + 1) * share)
 
 
+class OwnBatchNorm(nn.BatchNorm1d):
+    """One of a library, which may do more than torch's."""
+
+
 def refusals(ranks):
     """What ranks cannot do as one process would is refused, on every rank."""
-    with pytest.raises(ConfigError, match=r"1 is a batch norm.*freeze_batchnorm = true"):
-        ranks.embedder(nn.Sequential(nn.Linear(7, 5), nn.BatchNorm1d(5)))
-    ranks.embedder(nn.Sequential(nn.Linear(7, 5), nn.BatchNorm1d(5).eval()))
+    with pytest.raises(ConfigError, match=r"1 is a OwnBatchNorm.*freeze_batchnorm = true"):
+        ranks.embedder(nn.Sequential(nn.Linear(7, 5), OwnBatchNorm(5)))
+    ranks.embedder(nn.Sequential(nn.Linear(7, 5), OwnBatchNorm(5).eval()))
     with pytest.raises(ConfigError, match=r"draws random numbers.*dropout"):
         ranks.embedder(nn.Sequential(nn.Linear(7, 5), nn.Dropout()))(torch.randn(2, 7))
 

@@ -11,7 +11,10 @@ from accidents import small
 import mlbench
 from mlbench.api import ConfigError
 from mlbench.execution import open_study
+from mlbench.execution.coordinator import context_of
 from mlbench.execution.launch import devices_of, joined, meeting
+from mlbench.execution.worker import Hearing, Worker
+from mlbench.protocols import Outcome
 from mlbench.registry.child import python_module
 from mlbench.spec import load_benchmark
 from mlbench.store import Store
@@ -104,6 +107,32 @@ def test_a_run_of_two_ranks_outlives_the_death_of_one_and_reports_what_one_proce
 def curves_of(store):
     records = list(Store(store).records())
     return {record.fold: record.results["curve"] for record in records if record.role == "reproduction"}
+
+
+def trial_in_two_parts(tiny, store, ranks):
+    """The curve of a trial that was let go on after its first epoch, and what was noted."""
+    method = {"name": "Searched", "loss": "contrastive", "search": {"loss.pos_margin": {"low": 0.0, "high": 0.2}}}
+    tables = small(tiny, method)
+    tables["training"] |= {"ranks": ranks}
+    tables["search"] |= {"stopping": {"epochs": [1], "factor": 2}}
+    study = open_study(load_benchmark(tables), store)
+    study.claim()
+    worker, notes = Worker(context_of(study)), []
+    parts = {job.rung: job for job in study.plan.jobs if (job.role, job.number, job.fold) == ("trial", 0, 0)}
+    better = {job.key: Outcome("", 1.0 - job.number, 1) for job in study.plan.jobs if job.rung == 0}
+    for rung in (0, 1):
+        request = study.request(parts[rung], better)
+        record = worker.run(request, Hearing(note=notes.append))
+    return record.results["curve"], notes
+
+
+def test_a_trial_of_two_ranks_goes_on_where_it_could_have_been_stopped(tiny, tmp_path):
+    curve, notes = trial_in_two_parts(tiny, tmp_path / "two", ranks=2)
+    alone, _ = trial_in_two_parts(tiny, tmp_path / "one", ranks=1)
+    assert "goes on in epoch 2 after 0 batches" in notes
+    assert [entry["epoch"] for entry in curve] == [1, 2]
+    for entry, expected in zip(curve, alone, strict=True):  # its batch norms are trained: they see the whole batch
+        assert entry == pytest.approx(expected, rel=1e-4)
 
 
 def test_a_rank_that_fails_fails_the_run_with_its_reason(tiny, install, tmp_path):

@@ -77,7 +77,9 @@ def _session(folder: Path, files: Sequence[Path], sites: Sequence[Path], only: s
     command += [f"--benchmark-max-time={seconds}", f"--benchmark-json={folder / 'found.json'}"]
     command += [f"--junit-xml={folder / 'junit.xml'}", *(["-k", only] if only else []), *map(str, files)]
     path = [*map(str, sites), str(folder / "plugin"), os.environ.get("PYTHONPATH", "")]
-    environment = os.environ | {"PYTHONPATH": os.pathsep.join(filter(None, path)), "PYTHONHASHSEED": "0"}
+    # Of a pytest around this one, and of its workers, nothing is inherited.
+    environment = {name: value for name, value in os.environ.items() if not name.startswith("PYTEST_")}
+    environment |= {"PYTHONPATH": os.pathsep.join(filter(None, path)), "PYTHONHASHSEED": "0"}
     environment |= {"OMP_NUM_THREADS": "1", "MKL_NUM_THREADS": "1", "PYTEST_DISABLE_PLUGIN_AUTOLOAD": "1"}
     done = subprocess.run(command, cwd=folder, env=environment, capture_output=True, text=True)
     found = folder / "found.json"

@@ -150,7 +150,7 @@ def done(pool):
                 return message.job
 
 
-def test_overhead_over_a_bare_loop(study, requests, tmp_path):
+def test_overhead_over_a_bare_loop(study, requests, tmp_path, figures):
     key, request = next(iter(requests.items()))
     pool = InProcess(context_of(study), lambda job: False)
     worker = pool._worker
@@ -172,13 +172,18 @@ def test_overhead_over_a_bare_loop(study, requests, tmp_path):
             if turn:  # the first warms up
                 found[name].append((time.perf_counter() - wall, time.process_time() - own))
     check_equal(worker.store, *result)
-    print(f"\n{EPOCHS * STEPS} steps of {BATCH} images, {EPOCHS} validations; medians of {ROUNDS}")
-    print("| | wall, s | processor, s |\n|---|---|---|")
-    for name, times in found.items():
-        print(f"| {name} | {median(wall for wall, _ in times):.2f} | {median(own for _, own in times):.2f} |")
     pairs = list(zip(*found.values(), strict=True))
     over = [100 * (median(ours[kind] / theirs[kind] for ours, theirs in pairs) - 1) for kind in (0, 1)]
-    print(f"| overhead, median of ratios | {over[0]:+.1f}% | {over[1]:+.1f}% |")
+    rows = [f"| {name} | {middle(times, 0):.2f} | {middle(times, 1):.2f} |" for name, times in found.items()]
+    table = ["| | wall, s | processor, s |", "|---|---|---|", *rows]
+    table += [f"| overhead, median of ratios | {over[0]:+.1f}% | {over[1]:+.1f}% |"]
+    about = f"{EPOCHS * STEPS} steps of {BATCH} images of 32 × 32, {EPOCHS} validations; medians of {ROUNDS}."
+    figures("The harness beside a bare loop", "\n".join([about, "", *table]), {"seconds": found, "overhead": over})
+
+
+def middle(times, kind):
+    """Median of wall (0) or processor (1) seconds."""
+    return median(one[kind] for one in times)
 
 
 def tensors(view):
@@ -198,7 +203,7 @@ def check_equal(store, curve, best):
     assert kept.keys() == best.keys() and all(torch.equal(kept[name], best[name]) for name in best)
 
 
-def test_throughput_of_two_workers(study, requests, tmp_path):
+def test_throughput_of_two_workers(study, requests, tmp_path, figures):
     speeds = {1: [], 2: []}
     for turn in range(ROUNDS):
         for workers in speeds:
@@ -217,13 +222,14 @@ def test_throughput_of_two_workers(study, requests, tmp_path):
                 done(pool)
             speeds[workers].append(counted / (time.perf_counter() - begun))
             pool.close()
-    print(f"\n| workers | trainings a minute, median of {ROUNDS} |\n|---|---|")
-    for workers, found in speeds.items():
-        print(f"| {workers} | {60 * median(found):.1f} |")
-    print(f"| ratio, median | {median(two / one for one, two in zip(*speeds.values(), strict=True)):.2f} |")
+    ratio = median(two / one for one, two in zip(*speeds.values(), strict=True))
+    table = [f"| workers | trainings a minute, median of {ROUNDS} |", "|---|---|"]
+    table += [f"| {workers} | {60 * median(found):.1f} |" for workers, found in speeds.items()]
+    table += [f"| ratio, median | {ratio:.2f} |"]
+    figures("Two workers beside one", "\n".join(table), {"trainings a second": speeds, "ratio": ratio})
 
 
-def test_start_of_a_worker(study, requests, tmp_path):
+def test_start_of_a_worker(study, requests, tmp_path, figures):
     firsts, seconds, processor = [], [], []
     for turn in range(ROUNDS):
         (first, request), (second, after) = list(requests.items())[:2]
@@ -242,11 +248,12 @@ def test_start_of_a_worker(study, requests, tmp_path):
         seconds.append(time.perf_counter() - begun)
         pool.close()
         processor.append(children_seconds() - before)
-    print(f"\n| a training of one step, median of {ROUNDS} | s |\n|---|---|")
-    print(f"| the first of a worker, its start included | {median(firsts):.2f} |")
-    print(f"| the next one | {median(seconds):.2f} |")
-    print(f"| so the start | {median(a - b for a, b in zip(firsts, seconds, strict=True)):.2f} |")
-    print(f"| processor time of both and the start | {median(processor):.2f} |")
+    start = median(a - b for a, b in zip(firsts, seconds, strict=True))
+    table = [f"| a training of one step, median of {ROUNDS} | s |", "|---|---|"]
+    table += [f"| the first of a worker, its start included | {median(firsts):.2f} |"]
+    table += [f"| the next one | {median(seconds):.2f} |", f"| so the start | {start:.2f} |"]
+    table += [f"| processor time of both and the start | {median(processor):.2f} |"]
+    figures("Start of a worker", "\n".join(table), {"first": firsts, "next": seconds, "processor": processor})
 
 
 def children_seconds():

@@ -167,11 +167,6 @@ def _rows(values: Tensor, index: Tensor | slice) -> Tensor:
     return values[index] if isinstance(index, slice) else values.index_select(0, index)
 
 
-def _exact_norms(rows: Tensor) -> Tensor:
-    norms: Tensor = torch.linalg.vector_norm(rows, dim=1, dtype=torch.float64)
-    return norms
-
-
 def _normalized(rows: Tensor) -> Tensor:
     norm = torch.linalg.vector_norm(rows, dim=1, keepdim=True)
     _check_range(norm.square())

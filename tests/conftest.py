@@ -1,5 +1,6 @@
 """What tests of several rooms share: a benchmark of seconds, the command line, a package of losses that misbehave."""
 
+import copy
 import json
 import os
 import signal
@@ -79,7 +80,7 @@ def tiny():
     """Make a benchmark's tables; a table given changes only what it names, another component replaces."""
 
     def make(*methods, **change):
-        tables = TINY | ({"methods": list(methods)} if methods else {})
+        tables = copy.deepcopy(TINY) | ({"methods": list(methods)} if methods else {})
         parts = {name for name, value in change.items() if isinstance(value, dict) and "id" not in value}
         return tables | change | {name: tables[name] | change[name] for name in parts}
 

@@ -142,7 +142,8 @@ class _Coordinator:
             if job.key in self.control.cancelled:
                 continue
             if work := self.found.pop(job.key, None):
-                yield work
+                if not self._known(work):  # somebody else may have done it since
+                    yield work
                 continue
             request = self.study.request(job, self.outcomes)
             if request is None:

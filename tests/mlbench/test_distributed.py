@@ -114,7 +114,7 @@ def trial_in_two_parts(tiny, store, ranks):
     method = {"name": "Searched", "loss": "contrastive", "search": {"loss.pos_margin": {"low": 0.0, "high": 0.2}}}
     tables = small(tiny, method)
     tables["training"] |= {"ranks": ranks}
-    tables["search"] |= {"stopping": {"epochs": [1], "factor": 2}}
+    tables["search"] = tables["search"] | {"stopping": {"epochs": [1], "factor": 2}}
     study = open_study(load_benchmark(tables), store)
     study.claim()
     worker, notes = Worker(context_of(study)), []

@@ -55,12 +55,12 @@ class Trained:
 
 @dataclass
 class Setup:
-    """The parts of one training, built."""
+    """The parts of one training, built; without a loss there is no sampler either."""
 
     model: EmbeddingModel
     loss: nn.Module | None
     miner: nn.Module | None
-    sampler: Sampler
+    sampler: Sampler | None
     batches: Iterator[Indices | GroupedBatch]
     train_transform: TrainTransform
     eval_transform: EvalTransform
@@ -195,6 +195,7 @@ class _Steps:
     """Optimisation steps over an endless stream of batches."""
 
     def __init__(self, setup: Setup, view: ImageView) -> None:
+        assert setup.sampler is not None
         self.setup = setup
         self.view = view
         self.labels = torch.from_numpy(view.labels)

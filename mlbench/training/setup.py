@@ -58,14 +58,15 @@ def setup_of(
     model = _model(request, train_view, trunk, training.precision).to(device)
     context = {"num_classes": int(train_view.labels.max()) + 1, "embedding_size": model.embedding_size}
     loss, miner = (_module(request[part], context, part, device) for part in ("loss", "miner"))
-    sampler = _sampler(request, training.batch_size)
+    # Nothing is drawn where nothing is trained, and the plan has checked the batches of nobody else.
+    sampler = None if loss is None else _sampler(request, training.batch_size)
     transforms = Transforms.model_validate(request["transforms"])
     return Setup(
         model=model,
         loss=loss,
         miner=miner,
         sampler=sampler,
-        batches=batches_of(sampler, train_view.labels, seed, train_view.superclasses),
+        batches=batches_of(sampler, train_view.labels, seed, train_view.superclasses) if sampler else iter(()),
         train_transform=TrainTransform(transforms, ranks.rank, ranks.world_size),
         eval_transform=EvalTransform(transforms),
         training=training,

@@ -240,6 +240,11 @@ def test_the_time_left_is_estimated_from_the_first_job_on(tiny, tmp_path):
     assert all(left > 0 for left in listener.left[:-1])
 
 
+def test_batches_that_no_class_can_fill_do_not_matter_where_nothing_is_trained(tiny, tmp_path):
+    benchmark = tiny({"name": "Untrained", "samples_per_class": 3}, training={"batch_size": 1024})
+    assert not mlbench.run(benchmark, store=tmp_path / "store").summary.failed
+
+
 # -- failures --------------------------------------------------------------------------------------------------------
 
 

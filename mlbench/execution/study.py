@@ -55,7 +55,8 @@ class Study:
         about: dict[str, Any] = {
             "name": self.benchmark.name,
             "digest": digest(self.recipe.identity()),
-            "dataset": {"id": facts.id, "classes": facts.classes, "items": facts.items},
+            "dataset": {"id": facts.id, "classes": facts.classes, "items": facts.items}
+            | ({"vectors": True} if facts.vectors else {}),
         }
         self.store.claim(self.recipe.identity(), methods, about)
 

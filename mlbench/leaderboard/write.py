@@ -73,7 +73,7 @@ def _made(folder: Path) -> Path:
 def leaderboard_markdown(store: Store, frame: pd.DataFrame) -> str:
     """The results as Markdown: what was run, then one table for each form, then what the search chose."""
     failures = {row.method: in_words(row.failures) for row in rows_of(store)}
-    parts = [f"# {store.header['name']}", _about(store)]
+    parts = [f"# {store.header['name']}", _about(store, searched=bool(frame["trials"].any()))]
     for form in FORMS:
         parts += [f"## {_TITLES[form]}", table(_form(frame, form, metric_names(store)))]
     parts += ["## Search", _NOTE, table(_search(frame, failures)), *_origins(frame)]
@@ -103,23 +103,28 @@ _TITLES = {
 _NOTE = "Selection saw validation classes only. The best trial is shown for the record; it is not a reproduction."
 
 
-def _about(store: Store) -> str:
+def _about(store: Store, *, searched: bool) -> str:
     header, recipe = store.header, store.header["recipe"]
     model, training, search = recipe["model"], recipe["training"], recipe["search"]
     optimizer = training["optimizer"]
     frozen = "frozen" if model["freeze_batchnorm"] else "trained"
+    dataset = header["dataset"]
+    vectors, size = dataset.get("vectors", False), recipe["transforms"]["size"]
     lines = {
         "Protocol": f"{recipe['protocol']}, {recipe['folds']} folds, test on unseen classes",
-        "Dataset": "{id}: {items} images, {classes} classes".format(**header["dataset"]) + _skipped(recipe["dataset"]),
+        "Dataset": f"{dataset['id']}: {dataset['items']} {'vectors' if vectors else 'images'}, "
+        f"{dataset['classes']} classes{_skipped(recipe['dataset'])}",
         **({"Split": _component(recipe["split"])} if "split" in recipe else {}),
         "Trunk": f"{model['trunk']['id']} {_arguments(model['trunk']['arguments'])}, batch norm {frozen}",
         "Embedding": f"{model['embedding_size']}-d, linear, L2-normalised",
-        "Images": f"{recipe['transforms']['size']} × {recipe['transforms']['size']}",
+        **({} if vectors else {"Images": f"{size} × {size}"}),
         "Training": f"batch {training['batch_size']}, at most {training['max_epochs']} epochs of "
         f"{training['iterations_per_epoch']} batches, patience {training['patience']} epochs, "
         f"{optimizer['name']} lr {optimizer['lr']:g}, weight decay {optimizer['weight_decay']:g}",
         "Search": f"{search['trials']} trials of {recipe['folds']} trainings a method, sampler {search['sampler']}, "
-        f"objective: validation MAP@R{_stopping(search)}",
+        f"objective: validation MAP@R{_stopping(search)}"
+        if searched
+        else "none, no method leaves anything to it",
         "Intervals": "95% Student t over the reproductions",
         "Recipe": f"`{header['digest'][:16]}`",
     }

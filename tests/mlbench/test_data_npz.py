@@ -125,6 +125,9 @@ def test_large_batch_runs_on_ones_own_embeddings(clusters, tmp_path):
         method |= {"samples_per_class": 4, "batch_size": 32 if method["batch_size"] else None}
     result = run(tables, overrides=small(clusters), store=tmp_path / "store")
     assert result.summary.failed == {}
+    text = (tmp_path / "store" / "leaderboard.md").read_text(encoding="utf-8")
+    assert "256 vectors, 64 classes" in text and "**Images**" not in text
+    assert "**Search**: none" in text
     board = result.leaderboard.set_index("method")["separated.map_at_r"]
     assert len(board) == 6 and (board.drop("Untrained") > board["Untrained"]).all()
     # The method with smaller batches saw as many images.

@@ -63,7 +63,7 @@ class ImageView:
         """
         wanted = np.asarray(indices, dtype=np.int64)
         if isinstance(self._pixels, Tensor):
-            return self._pixels[torch.from_numpy(wanted)]
+            return self._pixels.index_select(0, torch.from_numpy(wanted))
         return [self._pixels[index] for index in wanted]
 
 

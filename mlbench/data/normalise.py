@@ -38,7 +38,13 @@ class Normalise:
             flip: Whether left and right change places.
             invert: Whether values become 255 less them.
         """
-        values = pixels if pixels.dtype == np.float32 else self._floats(pixels)
+        if pixels.dtype == np.float32:
+            values = pixels
+        elif pixels.flags.c_contiguous and pixels.shape == out.shape and not flip and not self._bgr_255:
+            np.copyto(out, pixels)  # nothing changes its place: no memory but the output's is needed
+            values = out
+        else:
+            values = self._floats(pixels)
         if invert:
             np.subtract(255, values, out=values)
         if self._bgr_255:

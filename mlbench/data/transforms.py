@@ -73,11 +73,12 @@ class TrainTransform:
         """All that is random in a batch."""
         config = self._config
         count, draws = len(images), CROP_DRAWS + AFFINE_DRAWS + 2
-        rows = torch.rand(count * self._world_size, draws, generator=generator, dtype=torch.float64)
+        rows = torch.rand(count * self._world_size, draws, generator=generator, dtype=torch.float64).numpy()
         rows = rows[self._rank * count :][:count]
-        cropping = rows[:, :CROP_DRAWS]
-        boxes = cropping[:, :0] if config.crop is None else crop_boxes(sizes_of(images), config.crop, cropping)
-        return Draws(boxes, rows[:, CROP_DRAWS:-2], rows[:, -2] < config.flip, rows[:, -1] < config.invert)
+        chosen = (rows[:, CROP_DRAWS:-2], rows[:, -2] < config.flip, rows[:, -1] < config.invert)
+        cropping = torch.from_numpy(rows[:, : CROP_DRAWS if config.crop else 0])
+        boxes = crop_boxes(sizes_of(images), config.crop, cropping) if config.crop else cropping
+        return Draws(boxes, *map(torch.from_numpy, chosen))
 
     def shape(self, images: Pixels) -> tuple[int, ...]:
         """Of a transformed batch: ``[B, output_channels, size, size]``."""
@@ -100,6 +101,9 @@ class TrainTransform:
     def _apply_alike(self, pixels: npt.NDArray[np.uint8], draws: Draws, out: npt.NDArray[np.float32]) -> None:
         """All images at once that chance treats alike."""
         kinds = draws.flip.numpy() + 2 * draws.invert.numpy()
+        if (kinds == kinds[0]).all():
+            self._normalise(pixels, out, flip=bool(kinds[0] % 2), invert=bool(kinds[0] >= 2))
+            return
         for kind in np.unique(kinds):
             rows = np.flatnonzero(kinds == kind)
             room = np.empty_like(out[: len(rows)])

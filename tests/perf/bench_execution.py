@@ -4,9 +4,10 @@ Run by hand, on an idle machine, a few minutes:
 
     OMP_NUM_THREADS=1 pytest tests/perf/bench_execution.py -s
 
-The bare loop is what a script would be: torch, pytorch-metric-learning and nothing of mlbench's but the indices of the
-batches. It must find what the harness finds: the same losses, metrics and weights. Both train in one process and take
-turns. Nothing asserts a time.
+The bare loop is what a script would be: torch, pytorch-metric-learning and nothing of mlbench's but the sampler, so
+that the batches are the same. It must find what the harness finds: the same losses, metrics and weights. Both train in
+one process and take turns after every step, so that a machine that is slow for a second is slow for both. Nothing
+asserts a time.
 """
 
 import io
@@ -17,6 +18,7 @@ from collections import OrderedDict
 from dataclasses import replace
 from statistics import median
 
+import numpy as np
 import pytest
 import torch
 from pytorch_metric_learning.losses import ContrastiveLoss
@@ -62,29 +64,32 @@ class Bare:
     Args:
         learn: Images ``[N, 1, 32, 32]`` uint8 and labels ``[N]`` to learn from.
         select: The same to validate on.
-        batches: Indices of every batch.
-        seed: Of the weights.
+        request: What the harness is asked for.
     """
 
-    def __init__(self, learn, select, batches, seed):
-        self.learn, self.select, self.batches, self.seed = learn, select, batches, seed
+    def __init__(self, learn, select, request):
+        self.learn, self.select, self.seed = learn, select, int(request["seed"])
+        self.sampler = MPerClass(BATCH, request["samples_per_class"])
 
-    def __call__(self):
-        """Curve and state dict of the best model."""
+    def steps(self):
+        """Train; stops after every step, and at the end with curve and state dict of the best model."""
         torch.manual_seed(self.seed)
         model = network()
         loss_of = ContrastiveLoss(pos_margin=0.0, neg_margin=0.5)
         optimizer = torch.optim.Adam(model.parameters(), lr=1e-3, weight_decay=1e-4, foreach=True)
         (images, labels), curve, best = self.learn, [], None
-        for epoch in range(EPOCHS):
+        batches = self.sampler.batches(labels, self.seed)
+        for _ in range(EPOCHS):
             model.train()
             total = 0.0
-            for indices in self.batches[epoch * STEPS : (epoch + 1) * STEPS]:
+            for _ in range(STEPS):
+                indices = torch.from_numpy(next(batches))
                 loss = loss_of(model(prepared(images[indices])), labels[indices])
                 optimizer.zero_grad(set_to_none=True)
                 loss.backward()
                 optimizer.step()
                 total += float(loss.detach())
+                yield
             entry = {"loss": total / STEPS, **self.validated(model)}
             if best is None or entry["map_at_r"] > max(earlier["map_at_r"] for earlier in curve):
                 best = {name: value.clone() for name, value in model.state_dict().items()}
@@ -150,13 +155,49 @@ def done(pool):
                 return message.job
 
 
+class Turns:
+    """Seconds of two trainings of which one makes a step whenever the other has made one.
+
+    Attributes:
+        bare: Wall and processor seconds of the bare loop.
+        harness: Of the harness.
+        result: What the bare loop found.
+    """
+
+    def __init__(self, bare):
+        self.bare, self.harness, self.result = np.zeros(2), np.zeros(2), None
+        self._steps = bare.steps()
+
+    def run(self, harness):
+        """Both to their ends; ``harness`` calls `step` between any two of its own."""
+        begun = now()
+        harness()
+        self.harness = now() - begun - self.bare
+        while self.result is None:
+            self.step()
+
+    def step(self):
+        """One of the bare loop."""
+        begun = now()
+        try:
+            next(self._steps)
+        except StopIteration as end:
+            self.result = end.value
+        self.bare += now() - begun
+
+
+def now():
+    """Wall and processor seconds."""
+    return np.array([time.perf_counter(), time.process_time()])
+
+
 def test_overhead_over_a_bare_loop(study, requests, tmp_path, figures):
     key, request = next(iter(requests.items()))
-    pool = InProcess(context_of(study), lambda job: False)
+    taken = []
+    pool = InProcess(context_of(study), lambda job: taken[-1].step())  # asked after every step whether to stop
     worker = pool._worker
     views = [tensors(view) for view in worker.views(request, worker._parts(request))]
-    stream = MPerClass(BATCH, request["samples_per_class"]).batches(views[0][1], int(request["seed"]))
-    bare = Bare(*views, [torch.from_numpy(next(stream)) for _ in range(EPOCHS * STEPS)], int(request["seed"]))
+    bare = Bare(*views, request)
 
     def harness():
         study.store.path = tmp_path / f"store-{time.monotonic_ns()}"
@@ -164,14 +205,11 @@ def test_overhead_over_a_bare_loop(study, requests, tmp_path, figures):
         pool.submit(key, request)
         done(pool)
 
-    found = {"harness": [], "bare loop": []}
-    for turn in range(ROUNDS + 1):
-        for name, train in (("harness", harness), ("bare loop", bare)):
-            wall, own = time.perf_counter(), time.process_time()
-            result = train()
-            if turn:  # the first warms up
-                found[name].append((time.perf_counter() - wall, time.process_time() - own))
-    check_equal(worker.store, *result)
+    for _ in range(ROUNDS + 1):
+        taken.append(Turns(bare))
+        taken[-1].run(harness)
+    check_equal(worker.store, *taken[-1].result)
+    found = {name: [getattr(one, name).tolist() for one in taken[1:]] for name in ("harness", "bare")}  # one to warm up
     pairs = list(zip(*found.values(), strict=True))
     over = [100 * (median(ours[kind] / theirs[kind] for ours, theirs in pairs) - 1) for kind in (0, 1)]
     rows = [f"| {name} | {middle(times, 0):.2f} | {middle(times, 1):.2f} |" for name, times in found.items()]

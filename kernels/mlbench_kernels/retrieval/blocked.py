@@ -94,16 +94,18 @@ def _stream(state: Positives, symmetric: bool, memory: int) -> None:
         _triangle(state, int(elements**0.5) // _RUN * _RUN)
         return
     width = min(_WIDTH, len(columns), elements // _RUN)
-    for rows in _split(alive, max(1, elements // width)):
-        for part in columns.split(width):
-            _rectangle(state, rows, part)
+    for part in columns.split(width):
+        right = state.references.right(part).T
+        for rows in _split(alive, max(1, elements // width)):
+            _rectangle(state, rows, part, right)
             state.tighten(int(rows[0]), int(rows[-1]) + 1)
 
 
 def _probe(state: Positives, columns: Tensor, elements: int) -> None:
     """Look at a few references first, only to raise the gates: most queries of an untrained network end here."""
+    right = state.references.right(columns).T
     for rows in _split(_alive(state), elements // len(columns)):
-        _rectangle(state, rows, columns)
+        _rectangle(state, rows, columns, right)
     state.settle()
     state.tighten(0, state.last - state.first)
     state.forget()
@@ -120,9 +122,9 @@ def _split(rows: Tensor, size: int) -> Iterator[Tensor]:
         yield rows[start : start + size]
 
 
-def _rectangle(state: Positives, rows: Tensor, columns: Tensor) -> None:
-    """Show the references at `columns` to the queries at `rows`."""
-    tile = state.queries.left[rows + state.first] @ state.references.right(columns).T
+def _rectangle(state: Positives, rows: Tensor, columns: Tensor, right: Tensor) -> None:
+    """Show the references at `columns`, which are the columns `[D + 2, C]` of `right`, to the queries at `rows`."""
+    tile = state.queries.left.index_select(0, rows + state.first) @ right
     _observe(state, tile, rows, columns, by_row=True)
 
 
@@ -156,10 +158,11 @@ def _observe(state: Positives, tile: Tensor, own: Tensor, other: Tensor, by_row:
     runs = tile.unflatten(1, (-1, _RUN)).amax(dim=2) if by_row else tile.unflatten(0, (-1, _RUN)).amax(dim=1).T
     runs = runs[: len(own)]
     hot = runs >= bound[:, None]
-    if state.enough < runs.shape[1] and int(hot.count_nonzero()) > len(own) * state.enough:
+    crowded = (hot.sum(dim=1) > state.enough).nonzero().flatten() if state.enough < runs.shape[1] else own[:0]
+    if len(crowded):
         # As many scores as this certainly include enough negatives to fill all ranks that matter.
-        filled = runs.kthvalue(runs.shape[1] - state.enough + 1, dim=1).values
-        bound = bound.maximum(filled - 2 * error)
+        filled = runs[crowded].kthvalue(runs.shape[1] - state.enough + 1, dim=1).values - 2 * error[crowded]
+        bound = bound.index_copy(0, crowded, filled.maximum(bound[crowded]))
         hot = runs >= bound[:, None]
     found = False
     for query, reference, score in _hits(tile, hot, bound, by_row):

@@ -13,7 +13,7 @@ from mlbench.perf.verdict import Verdict, counted, timed
 #: Rounds of a first look, and of a second look at what seemed slower or was undecided.
 FIRST, SECOND = 7, 15
 #: A second look that decides nothing is continued up to so many times its rounds.
-_LONGEST = 5
+_LONGEST = 4
 
 
 def compare(

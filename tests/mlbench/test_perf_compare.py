@@ -225,7 +225,7 @@ def test_an_undecided_look_is_continued(revisions):
     base = revisions.side("base", x=cycle([1.0, *[1.5] * 6]))
     found = compared(revisions, base, revisions.side("head", x=1.3))
     assert [one.state for one in found.verdicts] == ["undecided"]
-    assert found.verdicts[0].ratio.rounds == 45
+    assert found.verdicts[0].ratio.rounds == 60
     assert found.undecided
 
 

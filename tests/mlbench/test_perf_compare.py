@@ -222,7 +222,7 @@ def test_what_is_hungrier_is_refused_however_fast_it_is(revisions):
 
 
 def test_an_undecided_look_is_continued(revisions):
-    base = revisions.side("base", x=cycle([1.0, *[1.5] * 6]))
+    base = revisions.side("base", x=cycle([*[1.5] * 3, 1.0, *[1.5] * 10]))
     found = compared(revisions, base, revisions.side("head", x=1.3))
     assert [one.state for one in found.verdicts] == ["undecided"]
     assert found.verdicts[0].ratio.rounds == 60

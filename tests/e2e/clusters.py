@@ -17,9 +17,9 @@ from mlbench.store import Store
 
 
 def study(tiny, ranks=1, **runtime):
-    """Two trainings of 80 steps, each of which leaves a checkpoint, and a test."""
+    """Two trainings of 240 steps, each of which leaves a checkpoint, and a test."""
     tables = small(tiny, {"name": "Contrastive", "loss": "contrastive"}, checkpoint_every=0.0, **runtime)
-    return tables | {"training": tables["training"] | {"iterations_per_epoch": 40, "ranks": ranks}}
+    return tables | {"training": tables["training"] | {"iterations_per_epoch": 120, "ranks": ranks}}
 
 
 class AtFirst(Watch):
@@ -84,19 +84,24 @@ def stop_and_go_on(tables, store, here):
     """Ask a study to stop in every way that there is; in the end it is as the one here, which nobody asked."""
 
     def interrupted(action):
+        watch = AtFirst(store, lambda: action(watch))
         with pytest.raises(KeyboardInterrupt):  # exit code 75 of the command
-            mlbench.run(tables, store=store, watch=AtFirst(store, action))
+            mlbench.run(tables, store=store, watch=watch)
         return [record for record in Store(store).records() if record.role == "reproduction"]
 
-    def press():
+    def cancel(watch):
+        ask_to_cancel(Store(store), None)
+
+    def press(watch):
         os.kill(os.getpid(), signal.SIGINT)
 
-    def press_twice():
-        press()
-        time.sleep(1.0)  # two signals at once are one
-        press()
+    def press_twice(watch):
+        press(watch)
+        while not any("Ctrl-C again" in text for text in watch.said):  # two signals at once are one
+            time.sleep(0.02)
+        press(watch)
 
-    assert not interrupted(lambda: ask_to_cancel(Store(store), None))
+    assert not interrupted(cancel)
     assert not interrupted(press_twice)
     assert logs(store).count("stopped in epoch") >= 2 and "goes on in epoch" in logs(store)
     assert interrupted(press) and not events(store, "failed") and not events(store, "retried")

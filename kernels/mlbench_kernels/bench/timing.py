@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Hashable, Mapping
+from random import Random
 from statistics import quantiles
 from typing import Any, NamedTuple, Protocol, TypeVar
 
@@ -103,6 +104,8 @@ class Quantiles(NamedTuple):
 def take_turns(machine: Machine, contestants: Mapping[Key, Timed], budget: float) -> dict[Key, list[float]]:
     """Call each contestant in turn, the slow in fewer rounds; seconds of every call.
 
+    Who follows whom is drawn anew every round: a call right after one that emptied the caches takes longer.
+
     Args:
         machine: where they run.
         contestants: who.
@@ -112,8 +115,10 @@ def take_turns(machine: Machine, contestants: Mapping[Key, Timed], budget: float
     calls = {key: _calls(timed, share) for key, timed in contestants.items()}
     rounds = max(calls.values(), default=0)
     marks: dict[Key, list[tuple[Any, Any]]] = {key: [] for key in contestants}
+    order, draw = list(contestants.items()), Random(0)
     for i in range(rounds):
-        for key, timed in contestants.items():
+        draw.shuffle(order)
+        for key, timed in order:
             if (i + 1) * calls[key] // rounds > i * calls[key] // rounds:
                 machine.before_each()
                 start = machine.mark()

@@ -15,6 +15,7 @@ DISTANCES = ("cosine", "euclidean", "squared-euclidean")
 # Of a block of rows in float64: on a CPU a MiB, which stays in its cache and in the allocator's hands; elsewhere
 # every block costs a dozen launches.
 _EXACT_ELEMENTS_CPU, _EXACT_ELEMENTS = 1 << 18, 1 << 22
+_WIDE = 1 << 20  # elements of both sides up to which these are kept in float64, 8 MiB; else rows are widened as needed
 
 
 @dataclass(frozen=True)
@@ -55,7 +56,7 @@ class Problem:
     @cached_property
     def positive_spans(self) -> tuple[Tensor, Tensor]:
         """Where the references of each anchor's label lie in `reference_order`: first position and number, `[N]`."""
-        return self.reference_order.spans(self.labels)
+        return self.reference_order.own_spans() if self.square else self.reference_order.spans(self.labels)
 
     @cached_property
     def most_positives(self) -> int:
@@ -143,8 +144,9 @@ class Problem:
     def _exact(self, anchor: Tensor | slice, index: Tensor) -> Tensor:
         """Distances `[B, K]` between each of `anchor` `[B]` and the references `index` `[B, K]`."""
         flat = index.flatten().clamp_min(0)
-        x = _rows(self.anchors, anchor).double()[:, None]
-        y = self.references.index_select(0, flat).double().view(*index.shape, x.shape[-1])
+        anchors, references = self._wide
+        x = _rows(anchors, anchor).double()[:, None]
+        y = references.index_select(0, flat).double().view(*index.shape, x.shape[-1])
         if self.distance == "cosine":
             norms = self._norms[1].index_select(0, flat).view_as(index).mul_(_rows(self._norms[0], anchor)[:, None])
             norms.clamp_min_(torch.finfo(torch.float64).tiny)
@@ -153,9 +155,18 @@ class Problem:
         return result.sqrt_() if self.distance == "euclidean" else result
 
     @cached_property
+    def _wide(self) -> tuple[Tensor, Tensor]:
+        """Anchors and references, in float64 where that is little."""
+        sides = (self.references,) if self.square else (self.anchors, self.references)
+        if sum(side.numel() for side in sides) > _WIDE:
+            return sides[0], sides[-1]
+        wide = [side.double() for side in sides]
+        return wide[0], wide[-1]
+
+    @cached_property
     def _norms(self) -> tuple[Tensor, Tensor]:
         """Of anchors and references, float64 `[N]` and `[M]`."""
-        sides = (self.references,) if self.square else (self.anchors, self.references)
+        sides = self._wide[1:] if self.square else self._wide
         parts = [side.split(self._exact_rows) for side in sides]
         norms = [
             torch.cat([torch.linalg.vector_norm(rows, dim=1, dtype=torch.float64) for rows in side]) for side in parts

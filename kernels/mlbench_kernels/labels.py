@@ -38,17 +38,3 @@ class LabelOrder:
         """
         start = torch.searchsorted(self.label, labels)
         return start, torch.searchsorted(self.label, labels, right=True) - start
-
-    def own_spans(self) -> tuple[Tensor, Tensor]:
-        """`spans` of the items' own labels, in the items' original order, without a search.
-
-        >>> LabelOrder.of(torch.tensor([7, 3, 7])).own_spans()
-        (tensor([1, 0, 1]), tensor([2, 1, 2]))
-        """
-        place = torch.arange(len(self.label), device=self.label.device)
-        other = torch.ones(len(place) + 1, dtype=torch.bool, device=place.device)
-        torch.ne(self.label[1:], self.label[:-1], out=other[1:-1])
-        start = torch.where(other[:-1], place, 0).cummax(0).values
-        stop = torch.where(other[1:], place + 1, len(place)).flip(0).cummin(0).values.flip(0)
-        back = torch.empty_like(place).index_copy_(0, self.index, place)
-        return start.index_select(0, back), (stop - start).index_select(0, back)

@@ -56,7 +56,7 @@ class Problem:
     @cached_property
     def positive_spans(self) -> tuple[Tensor, Tensor]:
         """Where the references of each anchor's label lie in `reference_order`: first position and number, `[N]`."""
-        return self.reference_order.own_spans() if self.square else self.reference_order.spans(self.labels)
+        return self.reference_order.spans(self.labels)
 
     @cached_property
     def most_positives(self) -> int:

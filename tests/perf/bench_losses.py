@@ -82,7 +82,7 @@ def searching(loss):
         negatives = distance.masked_fill(same, torch.inf).sort(dim=1).values
         sums = torch.nn.functional.pad(negatives.where(negatives < torch.inf, 0).cumsum(dim=1), (1, 0))
         # One class is as large as another, so that positives fill a matrix.
-        near = distance[same.fill_diagonal_(False)].view(len(labels), -1)
+        near = distance[same.clone().fill_diagonal_(False)].view(len(labels), -1)
         first = torch.searchsorted(negatives.detach(), near.detach(), right=True)
         last = torch.searchsorted(negatives.detach(), near.detach() + MARGIN)
         count = last - first

@@ -219,6 +219,15 @@ def test_the_command_writes_tables_and_files(tmp_path):
     assert "| easy-positives | 1,024 | 128 | 4 | mlbench-kernels | ieee |" in done.stdout
 
 
+def test_a_part_takes_the_place_of_its_own_rows_alone():
+    other = Row("other", OURS, "ieee", 64, 8, 16)
+    results = Results("cpu", {}, [other, row(OURS, error="old"), row(PML, error="old"), replace(other, count=128)])
+    results.put([row(OURS)])
+    assert results.rows == [other, row(OURS), replace(other, count=128)]
+    results.put([replace(other, count=256)])
+    assert [one.count for one in results.rows] == [64, 64, 128, 256]
+
+
 def test_what_only_names_must_exist(capsys):
     assert main(["--cpu", "--only", "harder"]) == 2
     said = capsys.readouterr().err

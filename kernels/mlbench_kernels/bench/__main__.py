@@ -39,10 +39,14 @@ def main(arguments: list[str] | None = None) -> int:
         print(f"--only: nothing contains {options.only!r}; there are {names}", file=sys.stderr)
         return 2
     results = Results(device, environment(device, options.cold))
+    files = _files(options, results)
+    if options.only and files[0] and files[0].exists():  # a part; what else was measured on the same stays
+        earlier = Results.load(files[0])
+        results.rows = earlier.rows if earlier.environment == results.environment else []
     _greet(results)
     budget = options.budget or (_BUDGET if device == "cuda" else float("inf"))
     with closing(Worker(Options(device, options.cold, _threads(), _PATIENCE[device]))) as worker:
-        measure_all(worker, groups, time.monotonic() + budget, results, *_files(options, results))
+        measure_all(worker, groups, time.monotonic() + budget, results, *files)
     print(bar_table(cases, [results], device))
     failed = [row for row in results.rows if row.failed]
     for row in failed:
@@ -57,7 +61,7 @@ def measure_all(
     for group in groups:
         print(f"{group} …", file=sys.stderr, flush=True)
         rows = run(worker, group, end)
-        results.rows += rows
+        results.put(rows)
         results.save(json_file, csv_file)
         print(measured_table(rows) + "\n", flush=True)
 
@@ -104,7 +108,12 @@ def _threads() -> int | None:
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="python -m mlbench_kernels.bench", description=__doc__)
     parser.add_argument("--cpu", action="store_true", help="measure on the CPU even where there is a GPU")
-    parser.add_argument("--only", default="", metavar="TEXT", help='only what contains it, such as "semi-hard N=2048"')
+    parser.add_argument(
+        "--only",
+        default="",
+        metavar="TEXT",
+        help='only what contains it, such as "semi-hard N=2048"; other rows of the files stay',
+    )
     parser.add_argument("--cold", action="store_true", help="on a GPU, overwrite the L2 cache before each call")
     parser.add_argument("--budget", type=float, metavar="SECONDS", help=f"start nothing after; GPU: {_BUDGET:.0f}")
     parser.add_argument("--json", type=Path, metavar="FILE")

@@ -48,6 +48,14 @@ class Results:
         content = json.loads(file.read_text(encoding="utf-8"))
         return cls(content["kind"], content["environment"], [from_json(row) for row in content["rows"]])
 
+    def put(self, rows: Sequence[Row]) -> None:
+        """Add the rows of a case at a shape, in the place of older ones."""
+        groups = {(row.operation, row.shape) for row in rows}
+        old = [(row.operation, row.shape) in groups for row in self.rows]
+        at = old.index(True) if any(old) else len(old)
+        kept = [row for row, gone in zip(self.rows, old, strict=True) if not gone]
+        self.rows = [*kept[:at], *rows, *kept[at:]]
+
     def find(self, operation: str, contestant: Contestant, shape: Shape) -> Row | None:
         """The row of a participant, if it was measured."""
         wanted = (operation, *contestant, shape)

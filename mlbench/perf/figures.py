@@ -17,9 +17,12 @@ class Figures:
     """Sections in the order in which they came, and what they were measured with."""
 
     def __init__(self) -> None:
-        self._sections: list[tuple[str, str]] = []
-        self._data: dict[str, Any] = {}
-        self._load = os.getloadavg()[0] if hasattr(os, "getloadavg") else 0.0
+        self._sections: dict[str, dict[str, Any]] = {}
+        self._measured = {
+            "revision": revision(),
+            "date": datetime.now(UTC).date().isoformat(),
+            "load": f"{os.getloadavg()[0]:.1f}" if hasattr(os, "getloadavg") else "unknown",
+        }
 
     def add(self, title: str, text: str, data: Any) -> None:
         """Add a section.
@@ -30,37 +33,44 @@ class Figures:
             data: The same for programs: what JSON can say, and `Measurement`.
         """
         print(f"\n{title}\n\n{text}")
-        self._sections.append((title, text))
-        self._data[title] = data
+        self._sections[title] = {**self._measured, "text": text, "data": data}
 
     def write(self, folder: Path) -> Path:
         """Write ``README.md`` and ``figures.json`` into a folder of this device's in ``folder``.
 
+        Sections take the place of older ones; others stay if they were measured with the same versions.
+
         Returns:
-            The page; what an earlier call wrote is replaced.
+            The page.
         """
-        about = self._about()
+        about = _about()
         page = folder / slug(about["device"]) / "README.md"
         page.parent.mkdir(parents=True, exist_ok=True)
-        content = {"about": about, "sections": self._data}
-        page.with_name("figures.json").write_text(
-            json.dumps(content, indent=1, default=asdict) + "\n", encoding="utf-8"
-        )
+        file = page.with_name("figures.json")
+        sections = _kept(file, about) | self._sections
+        content = {"about": about, "sections": sections}
+        file.write_text(json.dumps(content, indent=1, default=asdict) + "\n", encoding="utf-8")
         lines = [f"# End to end on {about['device']}", "", "Written by `make perf`. A report, not a gate.", ""]
         lines += [f"- {name}: {value}" for name, value in about.items()]
-        for title, text in self._sections:
-            lines += ["", f"## {title}", "", text]
+        for title, section in sections.items():
+            when = "At {revision} on {date}; {load} processes wanted a core when it began.".format(**section)
+            lines += ["", f"## {title}", "", section["text"], "", when]
         page.write_text("\n".join(lines) + "\n", encoding="utf-8")
         return page
 
-    def _about(self) -> dict[str, Any]:
-        try:
-            peer = version("sentence-transformers")
-        except PackageNotFoundError:
-            peer = "not installed"
-        return environment("cpu", cold=False) | {
-            "sentence-transformers": peer,
-            "revision": revision(),
-            "date": datetime.now(UTC).date().isoformat(),
-            "processes that wanted a core when it began": f"{self._load:.1f}",
-        }
+
+def _kept(file: Path, about: dict[str, Any]) -> dict[str, dict[str, Any]]:
+    """Sections that were written before, if everything that they were measured with is still the same."""
+    if not file.exists():
+        return {}
+    content = json.loads(file.read_text(encoding="utf-8"))
+    sections: dict[str, dict[str, Any]] = content["sections"]
+    return sections if content["about"] == about else {}
+
+
+def _about() -> dict[str, Any]:
+    try:
+        peer = version("sentence-transformers")
+    except PackageNotFoundError:
+        peer = "not installed"
+    return environment("cpu", cold=False) | {"sentence-transformers": peer}

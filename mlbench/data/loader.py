@@ -16,7 +16,7 @@ from mlbench.data.transforms import EvalTransform, TrainTransform
 
 #: Batches that are made ahead of the one in use.
 _AHEAD = 2
-#: Numbers that one call transforms: enough that handing it to a thread costs little beside.
+#: Numbers that one call transforms at least: enough that handing it to a thread costs little beside.
 _PIXELS = 2**19
 
 
@@ -112,10 +112,11 @@ class Loader:
         if self._resident:
             return self._resident(indices, draws)
         out = self._rooms.take(transform.shape(images))
-        if out.numel() <= _PIXELS:  # small images are made so fast that cutting the batch would show
+        parts = _parts(out, self._threads)
+        if len(parts) == 1:  # small images are made so fast that taking their part of the batch would show
             submit(transform.apply, images, draws, out)
             return out
-        for part in _parts(out):
+        for part in parts:
             submit(transform.apply, images[part], draws.part(part), out[part])
         return out
 
@@ -140,14 +141,18 @@ def evaluated(
         if isinstance(images, Tensor) and are_vectors(images):
             return images
         out = rooms.take(transform.shape(images))
-        for part in _parts(out):
+        for part in _parts(out, threads):
             submit(transform.apply, images[part], out[part])
         return out
 
     return made(begin, len(range(0, len(view), size)), threads, ahead=1)
 
 
-def _parts(out: Tensor) -> Iterator[slice]:
-    """Parts of a batch that one call transforms."""
-    step = max(1, _PIXELS // out[0].numel())
-    return (slice(start, start + step) for start in range(0, len(out), step))
+def _parts(out: Tensor, threads: int) -> list[slice]:
+    """Parts of a batch that one call transforms: as many as there are threads, unless they became too small.
+
+    Fewer would leave threads without work, more make them wait for one another: between its images a thread needs the
+    interpreter's lock.
+    """
+    step = max(1, _PIXELS // out[0].numel(), -(-len(out) // max(threads, 1)))
+    return [slice(start, start + step) for start in range(0, len(out), step)]

@@ -12,8 +12,8 @@ from mlbench.spec.transforms import Transforms
 class Normalise:
     """``(pixels / 255 - mean) / std`` of an image, or of small ones together; ``bgr-255``: as BGR, 0..255 stays.
 
-    By numpy, whose loops take any strides, backwards too: the layout, the order of the channels and the mirror cost no
-    pass of their own. An image's bytes and floats stay in the processor's cache in between.
+    By numpy, whose copies take any strides, backwards too. Layout, order of the channels and mirror are settled on the
+    bytes, a quarter of the floats; an image stays in the processor's cache in between.
 
     Args:
         config: The transforms of the benchmark file.
@@ -32,38 +32,30 @@ class Normalise:
         """Normalise images, inverted and mirrored before if that is asked for.
 
         Args:
-            pixels: 0 to 255, ``[C, H, W]`` or ``[B, C, H, W]``: uint8, read fastest if its colours lie together, or
-                float32, which is overwritten.
+            pixels: 0 to 255, ``[C, H, W]`` or ``[B, C, H, W]``: uint8 or float32.
             out: Contiguous; three channels may come of one. ``[output_channels, H, W]`` or a batch of them
             flip: Whether left and right change places.
             invert: Whether values become 255 less them.
         """
-        if pixels.dtype == np.float32:
-            values = pixels
-        elif pixels.flags.c_contiguous and pixels.shape == out.shape and not flip and not self._bgr_255:
-            np.copyto(out, pixels)  # nothing changes its place: no memory but the output's is needed
-            values = out
-        else:
-            values = self._floats(pixels)
-        if invert:
-            np.subtract(255, values, out=values)
         if self._bgr_255:
-            values = values[..., ::-1, :, :]
-        else:
-            np.divide(values, 255, out=values)
+            pixels = pixels[..., ::-1, :, :]
         if flip:
-            values = values[..., ::-1]
-        np.subtract(values, self._mean, out=out)
+            pixels = pixels[..., ::-1]
+        np.copyto(out, self._in_order(pixels) if pixels.dtype == np.uint8 else pixels)
+        if invert:
+            np.subtract(255, out, out=out)
+        if not self._bgr_255:
+            np.divide(out, 255, out=out)
+        np.subtract(out, self._mean, out=out)
         if self._std is not None:
             np.divide(out, self._std, out=out)
 
-    def _floats(self, pixels: npt.NDArray[np.uint8]) -> npt.NDArray[np.float32]:
-        """A copy with its colours together, in memory that every thread has once: fresh memory costs a pass more."""
-        *batch, channels, height, width = pixels.shape
-        shape = (*batch, height, width, channels)
-        room: npt.NDArray[np.float32] | None = getattr(self._scratch, "room", None)
-        if room is None or room.shape != shape:
-            room = self._scratch.room = np.empty(shape, np.float32)
-        values = np.moveaxis(room, -1, -3)
-        np.copyto(values, pixels)
-        return values
+    def _in_order(self, pixels: npt.NDArray[np.uint8]) -> npt.NDArray[np.uint8]:
+        """The same in C order, in memory that every thread has once: fresh memory costs a pass more."""
+        if pixels.flags.c_contiguous:
+            return pixels
+        room: npt.NDArray[np.uint8] | None = getattr(self._scratch, "room", None)
+        if room is None or room.shape != pixels.shape:
+            room = self._scratch.room = np.empty(pixels.shape, np.uint8)
+        np.copyto(room, pixels)
+        return room

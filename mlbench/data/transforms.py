@@ -92,11 +92,11 @@ class TrainTransform:
             return
         cut = cut_boxes(images, config.size, draws.boxes) if config.crop else centre_crops(images, config.size)
         if config.affine is not None:
-            whole = torch.stack(list(cut)).contiguous().float()
-            cut = iter(random_affine(whole, config.affine, draws.affine))
+            whole = torch.from_numpy(np.stack(list(cut))).float()
+            cut = iter(random_affine(whole, config.affine, draws.affine).numpy())
         chance = zip(draws.flip.tolist(), draws.invert.tolist(), strict=True)
         for pixels, room, (flip, invert) in zip(cut, out.numpy(), chance, strict=True):
-            self._normalise(pixels.numpy(), room, flip=flip, invert=invert)
+            self._normalise(pixels, room, flip=flip, invert=invert)
 
     def _apply_alike(self, pixels: npt.NDArray[np.uint8], draws: Draws, out: npt.NDArray[np.float32]) -> None:
         """All images at once that chance treats alike."""
@@ -148,7 +148,7 @@ class EvalTransform:
             self._normalise(centre_crop(images, self._config.size).numpy(), out.numpy())
             return
         for pixels, room in zip(centre_crops(images, self._config.size), out.numpy(), strict=True):
-            self._normalise(pixels.numpy(), room)
+            self._normalise(pixels, room)
 
 
 def _shape(config: Transforms, images: Pixels) -> tuple[int, ...]:

@@ -154,5 +154,6 @@ def _parts(out: Tensor, threads: int) -> list[slice]:
     Fewer would leave threads without work, more make them wait for one another: between its images a thread needs the
     interpreter's lock.
     """
-    step = max(1, _PIXELS // out[0].numel(), -(-len(out) // max(threads, 1)))
-    return [slice(start, start + step) for start in range(0, len(out), step)]
+    count = len(out)
+    step = max(1, _PIXELS * count // out.numel(), -(-count // max(threads, 1)))
+    return [slice(start, start + step) for start in range(0, count, step)]

@@ -152,7 +152,8 @@ class EvalTransform:
 
 
 def _shape(config: Transforms, images: Pixels) -> tuple[int, ...]:
-    return len(images), output_channels(config, len(images[0])), config.size, config.size
+    channels = images.shape[1] if isinstance(images, Tensor) else len(images[0])
+    return len(images), output_channels(config, channels), config.size, config.size
 
 
 def output_channels(config: Transforms, channels: int) -> int:

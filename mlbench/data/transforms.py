@@ -100,6 +100,9 @@ class TrainTransform:
 
     def _apply_alike(self, pixels: npt.NDArray[np.uint8], draws: Draws, out: npt.NDArray[np.float32]) -> None:
         """All images at once that chance treats alike."""
+        if not (self._config.flip or self._config.invert):
+            self._normalise(pixels, out)
+            return
         kinds = draws.flip.numpy() + 2 * draws.invert.numpy()
         if (kinds == kinds[0]).all():
             self._normalise(pixels, out, flip=bool(kinds[0] % 2), invert=bool(kinds[0] >= 2))

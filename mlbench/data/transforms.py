@@ -91,7 +91,8 @@ class TrainTransform:
         """Transform images of a batch into ``out``; a part of a batch gives that part of the whole, bit for bit."""
         config = self._config
         if config.crop is None and config.affine is None and isinstance(images, Tensor):
-            self._together(centre_crop(images, config.size).numpy(), draws, out.numpy())
+            pixels = centre_crop(images, config.size).numpy()
+            self._together(pixels.copy() if config.flip or config.invert else pixels, draws, out.numpy())
             return
         cut = cut_boxes(images, config.size, draws.boxes) if config.crop else centre_crops(images, config.size)
         if config.affine is None and out[0].numel() > _SMALL:
@@ -106,11 +107,11 @@ class TrainTransform:
         self._together(whole, draws, out.numpy())
 
     def _together(self, pixels: npt.NDArray[Any], draws: Draws, out: npt.NDArray[np.float32]) -> None:
-        """Mirror, invert and normalise images ``[B, C, S, S]``."""
+        """Mirror and invert images ``[B, C, S, S]`` in their place, and normalise them."""
         flip, invert = draws.flip.numpy(), draws.invert.numpy()
-        if flip.any() or invert.any():
-            pixels = pixels.copy()
+        if flip.any():
             pixels[flip] = pixels[flip, ..., ::-1]
+        if invert.any():
             pixels[invert] = 255 - pixels[invert]
         self._normalise(pixels, out)
 

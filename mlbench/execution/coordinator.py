@@ -1,5 +1,6 @@
 """Carries out a plan: what is done is in the store, what is ready goes to the pool, until nothing is left."""
 
+import shutil
 import time
 from collections import Counter
 from collections.abc import Callable, Iterator
@@ -236,6 +237,7 @@ class _Coordinator:
         for record in list(self.study.store.others(current)):
             if record.method in methods:
                 self.study.store.forget(record, "superseded: the search went another way when failures were done again")
+                shutil.rmtree(self.study.store.state(record.request), ignore_errors=True)
 
     def _finished(self, job: Job, record: Record, kept: list[str]) -> None:
         self.outcomes[job.key] = Outcome(record.run, record.score, record.epochs)

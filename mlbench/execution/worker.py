@@ -28,6 +28,7 @@ from mlbench.spec import Transforms, canonical_json, digest
 from mlbench.store import Record, Store
 from mlbench.store.atomic import disk_is_full
 from mlbench.store.checkpoints import Checkpoints
+from mlbench.store.parts import is_part, whole
 from mlbench.training import CannotResume, Interrupted, Keeper, Meter, Trained, embed, train
 from mlbench.training.loop import Setup
 from mlbench.training.ranks import ALONE, Ranks
@@ -178,7 +179,8 @@ class Worker:
             environment=environment() | {f"kernel {name}": backend for name, backend in sorted(backends.items())},
         )
         self.store.commit(record, files)
-        if not _is_part(request):
+        # `mlbench retry` goes on with what failed; what diverged would do so again.
+        if outcome != "failed" and not is_part(request):
             self._checkpoints(request).clear()
         return record
 
@@ -189,7 +191,7 @@ class Worker:
         keeping = Keeping(
             checkpoints, self.context.checkpoint_every, meter, hearing.stopping, hearing.progress, hearing.note
         )
-        if _is_part(request):
+        if is_part(request):
             keeping.until = request["training"]["max_epochs"]
         try:
             done = self._trained(request, hearing.tell, keeping)
@@ -211,11 +213,10 @@ class Worker:
         return train(self.setup(request, learn, ranks), learn, select, tell, keeping)
 
     def _checkpoints(self, request: Mapping[str, Any]) -> Checkpoints:
-        run = digest(_whole(request))
-        folder = self.store.parts(run) if _is_part(request) else self.store.checkpoints(run)
+        run = digest(whole(request))
         versions = {name: version for name, version in environment().items() if name not in ("machine", "cpu_count")}
         versions["device"] = self.context.device.partition(":")[0]
-        return Checkpoints(folder, run, versions, self.store.quarantine)
+        return Checkpoints(self.store.state(request), run, versions, self.store.quarantine)
 
     def _test(self, request: Mapping[str, Any]) -> dict[str, Any]:
         views = self.views(request, self._parts(request))
@@ -296,20 +297,6 @@ class Worker:
                 raise PluginError(
                     f"{identifier}: its source changed since the plan was made; give the command again to plan for it"
                 )
-
-
-def _is_part(request: Mapping[str, Any]) -> bool:
-    """Whether the training may be continued by another job: one that differs in its last epoch and the rung alone."""
-    return "rung" in request["job"]
-
-
-def _whole(request: Mapping[str, Any]) -> dict[str, Any]:
-    """What all parts of a training have in common: each goes on where the checkpoint of the one before is."""
-    if not _is_part(request):
-        return dict(request)
-    training, job = dict(request["training"]), dict(request["job"])
-    del training["max_epochs"], job["rung"]
-    return {**request, "training": training, "job": job}
 
 
 def _speed(done: Trained) -> dict[str, float]:

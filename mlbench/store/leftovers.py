@@ -1,4 +1,4 @@
-"""What killed processes leave in a store: half-written files, leases, checkpoints of runs that were committed."""
+"""What a plan that is done leaves in a store: half-written files and leases of the killed, checkpoints, requests."""
 
 import re
 import shutil
@@ -16,26 +16,39 @@ _STAGED = re.compile(r"\.(.+\.\d+\.[0-9a-f]{8}|(staging|probe)-.*[0-9a-f]{8})")
 def clear_up(store: Store) -> None:
     """Remove it, unless somebody may be at work in the store.
 
-    The states of parts of trainings go too: a training that is continued after all begins anew, to the same result.
+    Checkpoints of runs that failed stay, for `mlbench retry` to go on from; those of runs that completed, diverged or
+    collapsed go, and so do the states of parts of trainings: one that is continued after all begins anew, to the same
+    result.
     """
     if (lease := store.leases.take(HEADER_LEASE, {})) is None:
         return
     try:
         # Looked for before it is asked who is there: what somebody makes who comes later is not among it.
-        found = list(_left(store.path))
+        found = [*_left(store.path), *_states(store)]
         if store.leases.alive() == {HEADER_LEASE}:
             for path in found:
                 _remove(path)
+            with suppress(OSError):  # not empty
+                (store.path / "parts").rmdir()
     finally:
         lease.release()
 
 
 def _left(store: Path) -> Iterator[Path]:
-    yield from chain(store.glob("requests/*"), store.glob("parts"))
+    yield from store.glob("requests/*")
     yield from (path for path in store.glob("leases/*") if path.stem != HEADER_LEASE)
-    yield from (path for path in store.glob("checkpoints/*") if (store / "runs" / path.name).exists())
     hidden = chain(store.glob(".*"), store.glob("runs/.*"), store.glob("checkpoints/*/.*"))
     yield from (path for path in hidden if _STAGED.fullmatch(path.name))
+
+
+def _states(store: Store) -> list[Path]:
+    """States that no training will go on from."""
+    found = [path for path in store.path.glob("checkpoints/*") if (store.path / "runs" / path.name).exists()]
+    found += store.path.glob("parts/*")
+    if not found:
+        return []
+    failed = {store.state(record.request) for record in store.others(()) if record.outcome == "failed"}
+    return [path for path in found if path not in failed]
 
 
 def _remove(path: Path) -> None:

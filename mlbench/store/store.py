@@ -5,7 +5,8 @@
     records.jsonl           the records of a published store, packed into one file
     events.jsonl            what happened when
     logs/<run>.log          what a run printed
-    checkpoints/<run>/      where an unfinished training can go on
+    checkpoints/<run>/      where a training can go on that is unfinished or failed
+    parts/<training>/       the same of one that is done in parts
     leases/                 who works on what now
     requests/               what a running coordinator is asked to do
     quarantine/             what could not be trusted, with the reasons
@@ -21,9 +22,11 @@ from pathlib import Path
 from typing import Any
 
 from mlbench.api.errors import StoreError
+from mlbench.spec import digest
 from mlbench.store.atomic import check_disk, staged_folder, write_synced, write_text
 from mlbench.store.differences import difference
 from mlbench.store.lease import Leases
+from mlbench.store.parts import is_part, whole
 from mlbench.store.quarantine import Quarantine, made
 from mlbench.store.record import Record
 
@@ -126,13 +129,9 @@ class Store:
         """Where what a run prints goes."""
         return self.path / "logs" / f"{run[:32]}.log"
 
-    def checkpoints(self, run: str) -> Path:
-        """Where a run's checkpoints are while it is not finished."""
-        return self.path / "checkpoints" / run[:32]
-
-    def parts(self, training: str) -> Path:
-        """Where the state of a training is kept between its parts, while its trial may still be continued."""
-        return self.path / "parts" / training[:32]
+    def state(self, request: Mapping[str, Any]) -> Path:
+        """Where a training's checkpoints are while it is not finished, or its trial may still be continued."""
+        return self.path / ("parts" if is_part(request) else "checkpoints") / digest(whole(request))[:32]
 
     # -- records -------------------------------------------------------------------------------------------------
 

@@ -133,6 +133,26 @@ def test_what_failed_is_shown_with_its_reason_and_log_and_done_again(mlbench, ti
     assert not again.summary.failed and sorted(again.summary.done) == [job, "raised at 2/test-0"]
 
 
+def test_a_run_that_timed_out_and_is_retried_after_the_plan_goes_on_where_it_was(mlbench, tiny, install, tmp_path):
+    setup(install)
+    method, job = accident("hung", 4, tmp_path / "flag"), "hung at 4/reproduction-0/fold-0"
+    (tmp_path / "flag").touch()
+    undisturbed = package.run(small(tiny, method, workers=0), store=tmp_path / "undisturbed")
+    (tmp_path / "flag").unlink()
+    runtime = {"workers": 1, "timeout": 10.0, "checkpoint_every": 0.0}
+    failed = package.run(small(tiny, method, **runtime), store=tmp_path / "store")
+    assert set(failed.summary.failed) == {job, "hung at 4/test-0"} and not failed.summary.left
+    store = Store(failed.store)
+    (run,) = (record.run for record in store.records() if record.why == "timeout")
+    code, out, _ = mlbench("retry", store.path)
+    assert code == 0 and out.splitlines()[0] == f"{job} (timeout)"
+
+    again = package.run(small(tiny, method, workers=0), store=store.path)
+    assert again.summary.done == [job, "hung at 4/test-0"] and said(store) == said(Store(undisturbed.store))
+    assert "goes on in epoch 2 after 0 batches" in store.log(run).read_text()
+    assert not any((store.path / "checkpoints").iterdir())
+
+
 def test_status_tells_what_runs_what_failed_and_what_it_cost(mlbench, benchmark_file, tmp_path):
     store = Store(tmp_path / "store")
     file = benchmark_file()

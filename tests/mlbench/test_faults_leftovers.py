@@ -70,6 +70,22 @@ def test_what_the_killed_left_is_removed_and_nothing_else(store):
     assert store.get(RUN) == RECORD
 
 
+@pytest.mark.parametrize(("outcome", "kept"), [("failed", True), ("diverged", False), ("completed", False)])
+@pytest.mark.parametrize("rung", [None, 1])
+def test_what_a_retry_would_go_on_from_is_kept_and_nothing_else(tmp_path, outcome, kept, rung):
+    store = Store(tmp_path)
+    request = {"job": REQUEST["job"] | ({} if rung is None else {"rung": rung}), "training": {"max_epochs": 9}}
+    state, other = store.state(request), store.state(request | {"seed": 1})
+    other = other if rung is not None else tmp_path / "checkpoints" / RUN[:32]
+    store.commit(RECORD)
+    store.commit(Record(run=digest(request), request=request, outcome=outcome, results=RECORD.results))
+    for folder in (state, other):
+        folder.mkdir(parents=True)
+        (folder / "00000000.ckpt").touch()
+    clear_up(store)
+    assert state.exists() == kept and not other.exists()
+
+
 def test_nothing_is_removed_while_somebody_is_at_work(store):
     before = files(store)
     lease = store.leases.take("busy", {})

@@ -58,7 +58,7 @@ class Stops(Keeper):
 @pytest.fixture
 def checkpoints(tmp_path):
     store = Store(tmp_path)
-    return Checkpoints(store.checkpoints("abc"), "abc", {"torch": "1"}, store.quarantine)
+    return Checkpoints(tmp_path / "checkpoints" / "abc", "abc", {"torch": "1"}, store.quarantine)
 
 
 @pytest.mark.parametrize("method", METHODS.values(), ids=METHODS)

@@ -198,8 +198,7 @@ def test_a_search_in_parts_is_bit_for_bit_the_beginning_of_the_full_one(tiny, tm
 
 @pytest.mark.parametrize(("until", "goes_on"), [(4, False), (5, True), (9, True)])
 def test_a_part_that_is_done_again_does_not_begin_where_a_later_one_ended(tmp_path, until, goes_on):
-    store = Store(tmp_path)
-    checkpoints = Checkpoints(store.parts("abc"), "abc", {}, store.quarantine)
+    checkpoints = Checkpoints(tmp_path / "abc", "abc", {}, Store(tmp_path).quarantine)
     checkpoints.write({"training": {"position": asdict(Position(epoch=6))}, "spent": {}})
     keeping = Keeping(checkpoints, 60.0, Meter("cpu"), lambda: False, lambda **progress: None, lambda text: None)
     keeping.until = until

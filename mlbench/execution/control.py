@@ -7,6 +7,7 @@ stop; three times ends everything at once. Several coordinators on one store eac
 import json
 import signal
 import threading
+import time
 import uuid
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
@@ -16,7 +17,7 @@ from types import FrameType
 from mlbench.execution.guard import Guard
 from mlbench.store import Store
 from mlbench.store.atomic import write_text
-from mlbench.store.lease import BEAT
+from mlbench.store.lease import BEAT, Lease
 from mlbench.store.quarantine import made
 
 #: Lease of a running coordinator; its own id follows.
@@ -84,9 +85,9 @@ class Control:
     @contextmanager
     def requests(self, store: Store) -> Iterator[None]:
         """Heed what others ask through the store inside the block, and show them that there is somebody to ask."""
-        lease = store.leases.take(f"{COORDINATOR}{uuid.uuid4().hex[:12]}", {})
-        assert lease is not None
+        # First: whoever asks later may have seen the lease. Others hear it too, so that nobody here removes it.
         before, ended = set(_files(store)), threading.Event()
+        lease = _shown(store)
 
         def look() -> None:
             while not ended.wait(BEAT / 2):
@@ -101,8 +102,6 @@ class Control:
         finally:
             ended.set()
             thread.join()
-            for file in set(_files(store)) - before:
-                file.unlink(missing_ok=True)
 
     def _heed(self, file: Path) -> None:
         with suppress(OSError, ValueError):
@@ -111,6 +110,14 @@ class Control:
                 self.interrupt(now=True)
             else:
                 self.cancelled |= set(jobs)
+
+
+def _shown(store: Store) -> Lease:
+    """A coordinator's lease, of a name that nobody else has: who stands in the way only looks, or clears up."""
+    name = f"{COORDINATOR}{uuid.uuid4().hex[:12]}"
+    while (lease := store.leases.take(name, {})) is None:
+        time.sleep(0.05)
+    return lease
 
 
 def ask_to_cancel(store: Store, jobs: list[str] | None) -> bool:

@@ -55,9 +55,14 @@ class Lease:
         """What the next beat says besides the count."""
         self._about |= progress
 
+    @property
+    def lost(self) -> bool:
+        """Whether it was taken over, or removed."""
+        return os.fstat(self._descriptor).st_nlink == 0 or _successor(self._path).exists()
+
     def beat(self) -> bool:
         """Show that the holder lives; False if the lease was taken over, and the holder must stop."""
-        if os.fstat(self._descriptor).st_nlink == 0 or _successor(self._path).exists():
+        if self.lost:
             return False
         self._beats += 1
         self._write()
@@ -109,8 +114,9 @@ class Leases:
                 return None
             # Written before it is locked: whoever is killed between the two leaves a lease that is plainly free.
             lease = Lease(path, descriptor, about)
+        _lock(descriptor)
         # The one before may have been made, but not yet locked, when it was looked at; and so may this one have been.
-        if not _lock(descriptor) or any(self._lives(path) for path in older) or _successor(path).exists():
+        if lease.lost or any(self._lives(path) for path in older):
             lease.release()
             return None
         for path in older:
@@ -173,16 +179,11 @@ def _successor(path: Path) -> Path:
     return path.with_suffix(f".{int(path.suffix[1:]) + 1}")
 
 
-def _lock(descriptor: int) -> bool:
-    if fcntl is None:
-        return True
-    try:
-        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError:
-        return False
-    except OSError:  # a disk without locks: the count alone decides
-        pass
-    return True
+def _lock(descriptor: int) -> None:
+    """Lock a file that this process has made: others only look whether it is locked, which is a matter of moments."""
+    if fcntl is not None:
+        with suppress(OSError):  # a disk without locks: the count alone decides
+            fcntl.flock(descriptor, fcntl.LOCK_EX)
 
 
 def _locked(path: Path) -> bool | None:

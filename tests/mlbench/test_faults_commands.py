@@ -4,6 +4,7 @@ import json
 import os
 import re
 import signal
+import threading
 import time
 
 import pytest
@@ -13,6 +14,7 @@ import mlbench as package
 from mlbench.execution.control import Control, ask_to_cancel
 from mlbench.execution.watch import Watch
 from mlbench.store import Store
+from mlbench.store.leftovers import clear_up
 
 TRIPLET = {"name": "Triplet", "loss": {"id": "triplet-margin", "margin": 0.1}}
 
@@ -76,7 +78,25 @@ def test_a_request_reaches_whoever_runs_the_plan(tmp_path):
         assert ask_to_cancel(store, None)
         wait_until(lambda: control.stops("B"))
         assert control.interrupted and control.draining
-    assert not list((tmp_path / "requests").iterdir()) and not ask_to_cancel(store, None)
+    assert not ask_to_cancel(store, None)
+
+
+def test_a_request_reaches_all_who_were_there_and_nobody_who_comes_later(tmp_path):
+    store, quick, slow, later = Store(tmp_path), Control(), Control(), Control()
+    with slow.requests(store):
+        before = slow._heed
+        heard, slow._heed = threading.Event(), lambda file: heard.wait(60) and before(file)
+        with quick.requests(store):
+            assert ask_to_cancel(store, None)
+            wait_until(lambda: quick.stopping)
+        heard.set()  # only now does the other one look, when the first has left
+        with later.requests(store):
+            wait_until(lambda: slow.stopping)
+            assert ask_to_cancel(store, ["A"])
+            wait_until(lambda: later.stops("A"))
+    assert not later.stops("B")
+    clear_up(store)
+    assert not list((tmp_path / "requests").iterdir())
 
 
 class Cancels(Watch):

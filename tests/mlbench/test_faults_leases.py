@@ -5,6 +5,7 @@ import os
 import signal
 import subprocess
 import sys
+import threading
 import time
 
 import pytest
@@ -62,6 +63,29 @@ def test_a_holder_that_is_killed_holds_nothing(leases, tmp_path):
     lease = leases.take("job", {})
     assert lease is not None and lease.beat()
     assert len(list((tmp_path / "leases").iterdir())) == 1
+
+
+@pytest.mark.skipif(module.fcntl is None, reason="no locks here")
+def test_whoever_looks_at_a_lease_just_when_it_is_taken_is_not_in_the_way(leases, monkeypatch):
+    write = module.Lease._write
+
+    def looked_at(lease):
+        write(lease)
+        looking = os.open(lease._path, os.O_RDONLY)
+        module.fcntl.flock(looking, module.fcntl.LOCK_SH)  # as `status` does
+        threading.Timer(0.1, os.close, [looking]).start()
+
+    monkeypatch.setattr(module.Lease, "_write", looked_at)
+    lease = leases.take("job", {})
+    assert lease is not None and leases.holder("job") is not None
+
+
+def test_a_lease_that_is_cleared_away_just_when_it_is_taken_is_not_held(leases, monkeypatch):
+    lock = module._lock
+    with monkeypatch.context() as patch:
+        patch.setattr(module, "_lock", lambda descriptor: (next((leases._folder).iterdir()).unlink(), lock(descriptor)))
+        assert leases.take("job", {}) is None
+    assert leases.take("job", {}) is not None
 
 
 def test_a_lease_that_cannot_be_written_is_not_left_behind(leases, tmp_path, monkeypatch):

@@ -75,7 +75,7 @@ def run_plan(
     """
     study.claim()
     control = Control()
-    with control.requests(study.store), control.signals(watch.note):
+    with control.requests(study.store):
         summary = _Coordinator(study, watch, control, retry_failed).run()
         if summary.left and control.interrupted:
             raise KeyboardInterrupt
@@ -106,15 +106,24 @@ class _Coordinator:
         self.watch.begin(len(self.study.plan), self.summary.total)
         if self.found:
             assert self.study.dataset is not None
-            prepare_images(self.study.dataset, self.study.benchmark, self.watch)
+            prepare_images(self.study.dataset, self.study.benchmark, self._preparing)
             left = len(self.study.plan) - self.summary.total
-            with pool_of(self.study.benchmark, context_of(self.study), left, self.control) as pool:
+            # Signals not before there is something to let end: a preparation can be left at once.
+            with (
+                self.control.signals(self.watch.note),
+                pool_of(self.study.benchmark, context_of(self.study), left, self.control) as pool,
+            ):
                 self._work(pool)
         self.summary.left = [job.key for job in self.study.plan.jobs if job.key not in self.outcomes]
         if not self.summary.left:
             self._set_superseded_aside()
         self.watch.end(self.summary)
         return self.summary
+
+    def _preparing(self, done: int, total: int, seconds_left: float | None) -> None:
+        if self.control.interrupted:
+            raise KeyboardInterrupt
+        self.watch.preparing(done, total, seconds_left)
 
     def _work(self, pool: Pool) -> None:
         asked: set[str] = set()

@@ -3,16 +3,15 @@
 from mlbench.api.dataset import Dataset
 from mlbench.data.damage import Without
 from mlbench.data.decoders import Decoders
-from mlbench.data.prepared import prepare, prepared
+from mlbench.data.prepared import Tell, prepare, prepared
 from mlbench.execution.cores import available_cores
-from mlbench.execution.watch import Watch
 from mlbench.protocols.recipe import dataset_table
 from mlbench.registry import used_files
 from mlbench.spec import Benchmark
 
 
-def prepare_images(dataset: Dataset, benchmark: Benchmark, watch: Watch) -> Dataset:
-    """Prepare the images of a benchmark where that is not done.
+def prepare_images(dataset: Dataset, benchmark: Benchmark, tell: Tell) -> Dataset:
+    """Prepare the images of a benchmark where that is not done. ``tell`` may raise, to leave it: it can go on later.
 
     Returns:
         The dataset; without its damaged images if there are any and the benchmark skips them.
@@ -26,7 +25,7 @@ def prepare_images(dataset: Dataset, benchmark: Benchmark, watch: Watch) -> Data
     processes = 0 if runtime.in_process else min(runtime.workers or cores, cores)
     decoders = Decoders(dataset_table(benchmark), used_files(), processes) if processes else None
     if benchmark.damaged == "stop" or isinstance(dataset, Without):
-        prepare(dataset.whole if isinstance(dataset, Without) else dataset, resize, decoders, watch.preparing)
+        prepare(dataset.whole if isinstance(dataset, Without) else dataset, resize, decoders, tell)
         return dataset
-    damaged = prepared(dataset, resize, decoders, watch.preparing).damaged
+    damaged = prepared(dataset, resize, decoders, tell).damaged
     return Without(dataset, tuple(dataset.items.ids[index] for index in damaged)) if damaged else dataset

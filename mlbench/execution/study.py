@@ -145,7 +145,7 @@ def _seen(watch: Watch, benchmark: Benchmark) -> tuple[Dataset, Recipe]:
     dataset: Dataset = resolved.build()
     if benchmark.damaged == "skip":
         with blamed(resolved.entry, "dataset", "cannot be read"):
-            dataset = prepare_images(dataset, benchmark, watch)
+            dataset = prepare_images(dataset, benchmark, watch.preparing)
     facts = _facts(resolved, dataset)
     return dataset, Recipe(benchmark, facts, split(scheme, dataset.items, benchmark.folds))
 

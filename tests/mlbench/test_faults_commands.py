@@ -11,8 +11,9 @@ import pytest
 from accidents import accident, said, setup, small
 
 import mlbench as package
+from mlbench.data import preparation, prepared
 from mlbench.execution.control import Control, ask_to_cancel
-from mlbench.execution.watch import Watch
+from mlbench.execution.watch import Lines, Watch
 from mlbench.store import Store
 from mlbench.store.leftovers import clear_up
 
@@ -99,6 +100,64 @@ def test_a_request_reaches_all_who_were_there_and_nobody_who_comes_later(tmp_pat
     assert not list((tmp_path / "requests").iterdir())
 
 
+@pytest.fixture
+def preparing(tmp_path, monkeypatch):
+    """Has the images prepared on disk in small chunks; hears how far that is, and calls what it is given first."""
+    monkeypatch.setenv("MLBENCH_CACHE", str(tmp_path / "cache"))
+    monkeypatch.setattr(prepared, "_IN_MEMORY", 0)
+    monkeypatch.setattr(preparation, "_FEWEST_IMAGES", 32)
+
+    def preparing(action):
+        def told(watch, done, total, seconds_left):
+            found.append((done, total))
+            if len(found) == 1:
+                action()
+
+        found = []
+        monkeypatch.setattr(Lines, "preparing", told)
+        return found
+
+    return preparing
+
+
+@pytest.mark.parametrize(("number", "workers"), [(signal.SIGINT, 0), (signal.SIGTERM, 1)])
+def test_a_preparation_that_is_interrupted_ends_at_once(mlbench, benchmark_file, tmp_path, preparing, number, workers):
+    told = preparing(lambda: os.kill(os.getpid(), number))
+    command = ("run", benchmark_file(), "--store", tmp_path / "store")
+    code, _, err = mlbench(*command, "--workers", workers)
+    assert code == 75 and "give the same command again to resume" in err
+    assert told and all(done < total for done, total in told)
+    assert mlbench(*command)[0] == 0
+    assert told[-1][0] == told[-1][1] and len(list(Store(tmp_path / "store").records())) == 6
+
+
+def test_a_preparation_is_left_when_everything_is_cancelled(tiny, tmp_path, preparing, controls):
+    store = Store(tmp_path / "store")
+
+    def cancel():
+        assert ask_to_cancel(store, None)
+        wait_until(lambda: controls[0].interrupted)
+
+    told = preparing(cancel)
+    with pytest.raises(KeyboardInterrupt):
+        package.run(tiny(), store=store.path, watch=Lines())
+    assert told and all(done < total for done, total in told)
+
+
+@pytest.fixture
+def controls(monkeypatch):
+    """The controls of all commands."""
+    made = []
+
+    class Seen(Control):
+        def __init__(self):
+            super().__init__()
+            made.append(self)
+
+    monkeypatch.setattr("mlbench.execution.coordinator.Control", Seen)
+    return made
+
+
 class Cancels(Watch):
     """Has a job cancelled before anything is started."""
 
@@ -110,17 +169,9 @@ class Cancels(Watch):
         self.control_of[0].cancelled.add(self.job)
 
 
-def test_a_cancelled_job_and_what_needs_it_are_left_for_the_next_time(tiny, tmp_path, undisturbed, monkeypatch):
-    made = []
-
-    class Seen(Control):
-        def __init__(self):
-            super().__init__()
-            made.append(self)
-
-    monkeypatch.setattr("mlbench.execution.coordinator.Control", Seen)
+def test_a_cancelled_job_and_what_needs_it_are_left_for_the_next_time(tiny, tmp_path, undisturbed, controls):
     job = "Triplet/reproduction-0/fold-1"
-    first = package.run(small(tiny, TRIPLET), store=tmp_path / "store", watch=Cancels(made, job))
+    first = package.run(small(tiny, TRIPLET), store=tmp_path / "store", watch=Cancels(controls, job))
     assert first.summary.left == [job, "Triplet/test-0"] and not first.summary.failed
     package.run(small(tiny, TRIPLET), store=tmp_path / "store")
     assert said(Store(tmp_path / "store")) == undisturbed

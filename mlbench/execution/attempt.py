@@ -13,6 +13,7 @@ from mlbench.execution.logs import Log
 from mlbench.execution.message import Message
 from mlbench.execution.worker import Hearing, Worker
 from mlbench.spec import digest
+from mlbench.store.lease import Lease
 from mlbench.training import Interrupted
 
 
@@ -55,16 +56,17 @@ def attempt(worker: Worker, job: str, request: dict[str, Any], around: Surroundi
                 return Message("done", job)
             log = Log(worker.store.log(run), job)
             try:
-                return _logged(worker, job, request, around, log, lease.tell)
+                last = _logged(worker, job, request, around, log, lease)
             finally:
                 log.close()
+            if last.kind == "died":
+                lease.leave()  # what it spent counts for the next attempt
+            return last
     except MlbenchError as error:
         return Message("fatal", job, {"error": type(error).__name__, "text": str(error)})
 
 
-def _logged(
-    worker: Worker, job: str, request: dict[str, Any], around: Surroundings, log: Log, progress: Callable[..., None]
-) -> Message:
+def _logged(worker: Worker, job: str, request: dict[str, Any], around: Surroundings, log: Log, lease: Lease) -> Message:
     def tell(entry: Any) -> None:
         log.validated(entry)
         around.tell(Message("told", job, dict(entry)))
@@ -72,7 +74,7 @@ def _logged(
     try:
         if around.own_process:
             log.take_output(worker.context.timeout)
-        record = worker.run(request, Hearing(tell, around.stopping, progress, log.note))
+        record = worker.run(request, Hearing(tell, around.stopping, lease.tell, log.note, lease.spent))
     except Interrupted:
         return Message("stopped", job)
     except RankDied as died:

@@ -229,7 +229,7 @@ class _Coordinator:
             return
         try:
             if store.get(run) is None:
-                failed = {"outcome": "failed", "reason": reason, "error": error}
+                failed = {"outcome": "failed", "reason": reason, "error": error, "cost": lease.spent}
                 store.commit(Record(run=run, request=work.request, environment=environment(), **failed))
         finally:
             lease.release()

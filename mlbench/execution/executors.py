@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from importlib.util import find_spec
 from shutil import which
 
@@ -48,6 +49,7 @@ def _pool(benchmark: Benchmark, context: Context, jobs: int, control: Control) -
 
         gpus = 0 if runtime.device == "cpu" else training.ranks / runtime.slots
         needs = {"num_cpus": training.threads * training.ranks, "num_gpus": gpus}
+        context = replace(context, gpu_share=1 / runtime.slots)
         return RayPool(context, runtime.workers, runtime.address, needs, available_cores())
     if runtime.executor == "slurm":
         from mlbench.execution.slurm_pool import SlurmPool

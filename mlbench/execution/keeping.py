@@ -56,7 +56,7 @@ class Keeping(Keeper):
         if self.until is not None and position.epoch > self.until + 1:
             return None  # of a later part, and this one is done again
         self._note(f"goes on in epoch {position.epoch} after {position.step} batches")
-        self._meter.add(kept["spent"])
+        self._meter.go_on(kept["spent"])
         training: dict[str, Any] = kept["training"]
         return training
 

@@ -173,7 +173,8 @@ class LocalProcesses:
         )
         server = _Server(process, device)
         threading.Thread(target=self._listen, args=(server,), daemon=True).start()
-        _send(server, {"context": asdict(replace(self._context, device=device))})
+        share = self._context.gpu_share / self._devices.count(device)
+        _send(server, {"context": asdict(replace(self._context, device=device, gpu_share=share))})
         return server
 
     def _listen(self, server: _Server) -> None:

@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from functools import lru_cache
 from typing import Any, Literal
 
@@ -52,6 +52,7 @@ class Context:
         checkpoint_every: Seconds between two checkpoints.
         timeout: Seconds for one attempt at a run that has a process of its own.
         forks: Whether a worker process copies itself for each job.
+        gpu_share: What part of a GPU a run has, where several share one.
     """
 
     store: str
@@ -66,6 +67,7 @@ class Context:
     checkpoint_every: float = 60.0
     timeout: float | None = None
     forks: bool = False
+    gpu_share: float = 1.0
 
 
 @dataclass(frozen=True)
@@ -75,14 +77,16 @@ class Hearing:
     Attributes:
         tell: Hears of every validation.
         stopping: Whether the job is asked to stop.
-        progress: Hears of every step.
+        progress: Hears of every step, and first of a function that gives what the run has spent.
         note: Hears what a user may want to know.
+        spent: What earlier attempts at the job spent.
     """
 
     tell: Tell = lambda entry: None
     stopping: Callable[[], bool] = lambda: False
     progress: Callable[..., None] = lambda **progress: None
     note: Callable[[str], None] = lambda text: None
+    spent: Mapping[str, float] = field(default_factory=dict)
 
 
 _NOBODY = Hearing()
@@ -140,7 +144,8 @@ class Worker:
         torch.set_num_threads(self.context.threads)
         self._check_content(request)
         files: dict[str, bytes] = {}
-        meter = Meter(self.context.device, ranks_of(request))
+        meter = Meter(self.context.device, ranks_of(request) * self.context.gpu_share, hearing.spent)
+        hearing.progress(spent=lambda: meter.spent)
         outcome: Literal["completed", "diverged", "collapsed", "failed"] = "completed"
         results: dict[str, Any] = {}
         cost: dict[str, float] = {}

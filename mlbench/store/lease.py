@@ -32,9 +32,13 @@ _SIZE = 1024
 
 
 class Lease:
-    """A lease that is held. Made by `Leases.take`."""
+    """A lease that is held. Made by `Leases.take`.
 
-    def __init__(self, path: Path, descriptor: int, about: Mapping[str, Any]) -> None:
+    Attributes:
+        spent: What those had spent who held it before and did not give it back, as the last of them told.
+    """
+
+    def __init__(self, path: Path, descriptor: int, about: Mapping[str, Any], spent: Mapping[str, float]) -> None:
         self._path = path
         self._descriptor = descriptor
         self._about: dict[str, Any] = {
@@ -43,8 +47,10 @@ class Lease:
             "node": platform.node(),
             "pid": os.getpid(),
         }
-        self._about |= about
+        self.spent = dict(spent)
+        self._about |= {**about, "spent": self.spent}
         self._beats = 0
+        self._left = False
         try:
             self._write()
         except OSError:
@@ -52,7 +58,7 @@ class Lease:
             raise
 
     def tell(self, **progress: Any) -> None:
-        """What the next beat says besides the count."""
+        """What the next beats say besides the count; a function is asked at each of them."""
         self._about |= progress
 
     @property
@@ -68,15 +74,28 @@ class Lease:
         self._write()
         return True
 
+    def leave(self) -> None:
+        """Have `release` leave what it says to the next holder, as the end of the process would."""
+        self._left = True
+
     def release(self) -> None:
         """Give it back."""
         if os.fstat(self._descriptor).st_nlink:
-            self._path.unlink(missing_ok=True)
+            self._end()
         os.close(self._descriptor)
 
+    def _end(self) -> None:
+        if self._left:
+            self._about["ended"] = True
+            with suppress(OSError):  # a full disk
+                self._write()
+                return
+        self._path.unlink(missing_ok=True)
+
     def _write(self) -> None:
+        about = {name: value() if callable(value) else value for name, value in {**self._about}.items()}
         os.lseek(self._descriptor, 0, os.SEEK_SET)
-        os.write(self._descriptor, json.dumps(self._about | {"beat": self._beats}).encode().ljust(_SIZE))
+        os.write(self._descriptor, json.dumps(about | {"beat": self._beats}).encode().ljust(_SIZE))
 
 
 class Leases:
@@ -112,8 +131,9 @@ class Leases:
                 descriptor = os.open(path, os.O_CREAT | os.O_EXCL | os.O_RDWR, 0o644)
             except FileExistsError:
                 return None
+            before = _content(older[-1]) if older else None
             # Written before it is locked: whoever is killed between the two leaves a lease that is plainly free.
-            lease = Lease(path, descriptor, about)
+            lease = Lease(path, descriptor, about, (before or {}).get("spent", {}))
         _lock(descriptor)
         # The one before may have been made, but not yet locked, when it was looked at; and so may this one have been.
         if lease.lost or any(self._lives(path) for path in older):
@@ -161,7 +181,10 @@ class Leases:
             locked = _locked(path)
         except FileNotFoundError:
             return False
-        if locked is not None and _parsed(content).get("machine") == _machine():
+        said = _parsed(content)
+        if said.get("ended"):
+            return False
+        if locked is not None and said.get("machine") == _machine():
             return locked
         seen, since = self._seen.get(path, (None, 0.0))
         now = time.monotonic()

@@ -14,34 +14,37 @@ SECONDS = ("seconds", "cpu_seconds", "gpu_seconds")
 class Meter:
     """Measures from its creation on.
 
-    Seconds of GPU are those for which the run had a GPU to itself, used or not, as a cluster bills them. Seconds of CPU
-    have those of the processes that it started and that have ended; memory is that of this process.
+    Seconds of GPU are those for which the run had a GPU, used or not, as a cluster bills them; of one that several runs
+    share, its part. Seconds of CPU have those of the processes that it started and that have ended; memory is that of
+    this process.
 
     Args:
         device: Where the run computes.
-        ranks: On how many devices.
+        gpus: On how many GPUs, if that is one; a part of one that is shared.
+        spent: What earlier attempts at the run spent.
     """
 
-    def __init__(self, device: str = "cpu", ranks: int = 1) -> None:
+    def __init__(self, device: str = "cpu", gpus: float = 1.0, spent: Mapping[str, float] | None = None) -> None:
         self._cuda = torch.device(device).type == "cuda"
         self._device = device
         self._before = dict.fromkeys(SECONDS, 0.0)
-        self._ranks = ranks
+        self._gpus = gpus
+        self.go_on(spent or {})
         self._start, self._cpu = time.perf_counter(), _cpu_seconds()
         clear_peak()  # a process may run many jobs
         if self._cuda:
             torch.cuda.reset_peak_memory_stats(device)
 
-    def add(self, spent: Mapping[str, float]) -> None:
-        """Count what an earlier attempt at the run spent."""
+    def go_on(self, spent: Mapping[str, float]) -> None:
+        """Count what all earlier attempts at the run spent; whoever knows the most of them is right."""
         for name in SECONDS:
-            self._before[name] += spent.get(name, 0.0)
+            self._before[name] = max(self._before[name], spent.get(name, 0.0))
 
     @property
     def spent(self) -> dict[str, float]:
         """Seconds so far, of all attempts."""
         seconds = time.perf_counter() - self._start
-        now = (seconds, _cpu_seconds() - self._cpu, seconds * self._ranks if self._cuda else 0.0)
+        now = (seconds, _cpu_seconds() - self._cpu, seconds * self._gpus if self._cuda else 0.0)
         return {name: self._before[name] + value for name, value in zip(SECONDS, now, strict=True)}
 
     @property

@@ -19,6 +19,8 @@ import sys, time
 from pathlib import Path
 from mlbench.store.lease import Leases
 lease = Leases(Path(sys.argv[1])).take("job", {"job": "theirs"})
+lease.tell(spent=lambda: {"seconds": 7.0})
+lease.beat()
 print("held" if lease else "refused", flush=True)
 time.sleep(600)
 """
@@ -61,8 +63,23 @@ def test_a_holder_that_is_killed_holds_nothing(leases, tmp_path):
         os.kill(process.pid, signal.SIGKILL)
     assert leases.holder("job") is None
     lease = leases.take("job", {})
-    assert lease is not None and lease.beat()
+    assert lease is not None and lease.beat() and lease.spent == {"seconds": 7.0}
     assert len(list((tmp_path / "leases").iterdir())) == 1
+    lease.release()
+    assert leases.take("job", {}).spent == {}
+
+
+def test_what_was_spent_is_left_to_the_next_holder_at_once_on_any_machine(leases, elsewhere):
+    spent = [1.0]
+    theirs = leases.take("job", {})
+    theirs.tell(spent=lambda: {"seconds": spent[0]})
+    assert theirs.beat()
+    spent[0] = 2.0
+    theirs.leave()
+    theirs.release()
+    observer, _ = elsewhere
+    assert observer.holder("job") is None and not list(observer.held()) and not observer.alive()
+    assert observer.take("job", {}).spent == {"seconds": 2.0}
 
 
 @pytest.mark.skipif(module.fcntl is None, reason="no locks here")

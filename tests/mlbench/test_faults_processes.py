@@ -60,6 +60,8 @@ def test_a_failure_is_recorded_with_its_reason_and_last_words_and_the_rest_goes_
     assert "exit code 3" in error["exited"] and "no room for 10 GiB" in error["memory"]
     assert "ValueError: wrong" in error["raised"] and "in happen" in error["raised"]
     assert "runtime.timeout" in error["hung"] and "in happen" in error["hung"]
+    cost = {method.partition(" ")[0]: record.cost for (method, fold), record in records.items() if fold == 0}
+    assert cost["hung"]["seconds"] > 10 and cost["memory"]["seconds"] > cost["memory"]["cpu_seconds"] / 2 > 0
     events = [json.loads(line) for line in (result.store / "events.jsonl").read_text().splitlines()]
     tried = [line["job"].partition(" ")[0] for line in events if line["event"] == "retried"]
     assert {name: tried.count(name) for name in tried} == {"killed": 2, "exited": 2, "memory": 2}

@@ -11,6 +11,7 @@ from mlbench.execution import executors, local
 from mlbench.execution.control import Control
 from mlbench.execution.worker import Context
 from mlbench.spec import load_benchmark
+from mlbench.training import Meter
 
 DEVICES = "runtime.device=cuda:0,cuda:1"
 
@@ -70,6 +71,22 @@ def test_fewer_runs_than_slots_start_no_more_processes(started, tiny, tmp_path):
     benchmark = load_benchmark(tiny("Untrained"), [DEVICES, "runtime.slots=8", "runtime.workers=16"])
     with executors.pool_of(benchmark, Context(str(tmp_path), {}, "cuda:0"), 3, Control()) as pool:
         assert pool.idle == len(started) == 3
+
+
+def test_a_run_is_billed_the_part_of_a_gpu_that_it_has(started, tiny, tmp_path, monkeypatch):
+    benchmark = load_benchmark(tiny("Untrained"), [DEVICES, "runtime.slots=2", "runtime.workers=3"])
+    with executors.pool_of(benchmark, Context(str(tmp_path), {}, "cuda:0"), 100, Control()):
+        shares = [(process.device, process.told[0]["context"]["gpu_share"]) for process in started]
+    assert sorted(shares) == [("cuda:0", 0.5), ("cuda:0", 0.5), ("cuda:1", 1.0)]
+    monkeypatch.setattr("torch.cuda.reset_peak_memory_stats", lambda device: None)
+    spent = Meter("cuda:0", 0.5, {"seconds": 60.0, "gpu_seconds": 30.0}).spent
+    assert spent["gpu_seconds"] == pytest.approx(spent["seconds"] / 2) and spent["seconds"] > 60
+
+
+def test_attempts_add_up_though_a_checkpoint_and_a_lease_know_of_the_same():
+    meter = Meter("cpu", spent={"seconds": 60.0, "cpu_seconds": 40.0})
+    meter.go_on({"seconds": 50.0, "cpu_seconds": 30.0})  # the checkpoint is older than the last word in the lease
+    assert 60 < meter.spent["seconds"] < 110 and 40 < meter.spent["cpu_seconds"] < 70
 
 
 @pytest.mark.parametrize(

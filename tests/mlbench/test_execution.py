@@ -3,6 +3,7 @@
 import json
 import os
 import shutil
+import sys
 
 import numpy as np
 import pytest
@@ -120,13 +121,70 @@ def test_models_are_kept_of_reproductions_alone(finished):
 def test_a_record_says_what_it_cost_and_what_made_it(finished):
     record = by_job(finished.store)["Mined/reproduction-0/0"]
     assert record.cost["seconds"] >= record.cost["training_seconds"] > 0
-    assert record.cost["images_per_second"] > 0 and record.cost["peak_memory"] > 2**20
+    assert record.cost["images_per_second"] == record.results["images"] / record.cost["training_seconds"]
     # In step, as on a CPU, making the batches is waiting for them.
-    assert 0 < record.cost["data_share"] < 1
+    shares = [record.cost[f"{phase}_share"] for phase in ("data", "mining", "loss")]
+    assert all(share > 0 for share in shares) and sum(shares) < 1
+    assert record.cost["cpu_seconds"] > 0 == record.cost["gpu_seconds"]
     assert record.environment["torch"] == torch.__version__
     ids = [row["id"] for row in record.provenance]
     parts = ["reality-check", "glyphs", "conv-small", "margin", "distance-weighted"]
     assert ids == [f"mlbench/{name}" for name in parts]
+
+
+#: A miner that computes for so long a step, a loss that waits for so long, and holds so much memory meanwhile.
+COMPUTED, WAITED, HELD = 0.04, 0.1, 2**28
+EXPENSIVE = f"""
+import resource, time
+from pathlib import Path
+
+import torch
+from pytorch_metric_learning.losses import TripletMarginLoss
+from pytorch_metric_learning.miners import BatchHardMiner
+
+
+class Computes(BatchHardMiner):
+    def forward(self, *batch):
+        begun = time.process_time()
+        while time.process_time() - begun < {COMPUTED}:
+            pass
+        return super().forward(*batch)
+
+
+class Waits(TripletMarginLoss):
+    def __init__(self, told: str):
+        super().__init__()
+        self.told = told
+
+    def forward(self, *batch, **reference):
+        held = torch.ones({HELD}, dtype=torch.uint8)
+        pages = int(Path("/proc/self/statm").read_text().split()[1])
+        Path(self.told).write_text(str(pages * resource.getpagesize()))
+        del held
+        time.sleep({WAITED})
+        return super().forward(*batch, **reference)
+"""
+
+
+@pytest.mark.skipif(not sys.platform.startswith("linux"), reason="asks /proc what the process holds")
+def test_what_a_run_costs_is_counted_where_it_arises(tiny, install, tmp_path):
+    install(
+        "expensive", {"losses": ["waits = expensive:Waits"], "miners": ["computes = expensive:Computes"]}, EXPENSIVE
+    )
+    method = {"name": "Expensive", "loss": {"id": "expensive/waits", "told": str(tmp_path / "held")}}
+    method["miner"] = "expensive/computes"
+    result = mlbench.run(tiny(method, reproductions=1), store=tmp_path / "store")
+    record = by_job(result.store)["Expensive/reproduction-0/0"]
+    steps = record.results["images"] // 8
+    spent = {phase: record.cost[f"{phase}_share"] * record.cost["training_seconds"] for phase in ("mining", "loss")}
+    assert steps == 4 and spent["mining"] >= steps * COMPUTED and spent["loss"] >= steps * WAITED
+    # What mining computes is no loss, and waiting is no work of the processor.
+    assert spent["mining"] + spent["loss"] < record.cost["training_seconds"] <= record.cost["seconds"]
+    assert steps * COMPUTED <= record.cost["cpu_seconds"] <= record.cost["seconds"] - steps * WAITED
+    held = int((tmp_path / "held").read_text())
+    assert HELD < held <= record.cost["peak_memory"] * 1.01 < held + HELD  # the system counts pages in bundles
+    tested = by_job(result.store)["Expensive/test-0/None"].cost
+    assert tested["peak_memory"] < record.cost["peak_memory"] and "mining_share" not in tested
 
 
 def test_a_record_says_which_backend_ran_the_kernels(finished, tiny, tmp_path):

@@ -130,5 +130,10 @@ def ask_to_cancel(store: Store, jobs: list[str] | None) -> bool:
     return True
 
 
+def others_are_there(store: Store) -> bool:
+    """Whether another coordinator than the one that asks runs the store's plan."""
+    return sum(name.startswith(COORDINATOR) for name, _, _ in store.leases.held()) > 1
+
+
 def _files(store: Store) -> list[Path]:
     return list((store.path / "requests").glob("[!.]*.json"))

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from mlbench.api import errors
-from mlbench.execution.control import Control
+from mlbench.execution.control import Control, others_are_there
 from mlbench.execution.elsewhere import Elsewhere
 from mlbench.execution.environment import environment
 from mlbench.execution.executors import loaders_of, pool_of
@@ -116,7 +116,10 @@ class _Coordinator:
                 self._work(pool)
         self.summary.left = [job.key for job in self.study.plan.jobs if job.key not in self.outcomes]
         if not self.summary.left:
-            self._set_superseded_aside()
+            if self._overtaken():
+                return self._again()
+            if not others_are_there(self.study.store):  # they may still need what is superseded; the last one tidies
+                self._set_superseded_aside()
         self.watch.end(self.summary)
         return self.summary
 
@@ -238,6 +241,20 @@ class _Coordinator:
     def _leave(self, work: Work) -> None:
         self.elsewhere.leave(work)
         self.watch.stopped(work.job.key)
+
+    def _overtaken(self) -> bool:
+        """Whether somebody had failures done again by which this one went: others are then the runs that count."""
+        failed = [outcome.run for outcome in self.outcomes.values() if outcome.run and outcome.score is None]
+        records = map(self.study.store.get, failed)
+        return any(record is None or record.outcome == "completed" for record in records)
+
+    def _again(self) -> Summary:
+        """Go through the plan once more, with what is in the store now."""
+        again = _Coordinator(self.study, self.watch, self.control, retry_failed=False).run()
+        before = set(self.summary.done)
+        again.done += [key for key in again.cached if key in before]
+        again.cached = [key for key in again.cached if key not in before]
+        return again
 
     def _set_superseded_aside(self) -> None:
         """Keep one record for each job: a failure that is retried can lead the search to other runs than before."""

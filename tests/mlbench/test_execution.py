@@ -4,6 +4,8 @@ import json
 import os
 import shutil
 import sys
+import threading
+from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 import pytest
@@ -393,6 +395,44 @@ def test_what_a_failed_trial_led_to_does_not_count_once_it_was_retried(tiny, tmp
     mlbench.run(tiny(method), store=tmp_path / "detour", retry_failed=True)
     assert kept(detour.store) == kept(smooth.store)
     assert detour.leaderboard.equals(smooth.leaderboard)
+
+
+class Meets(Watch):
+    """Calls something when it starts the only test, the last job."""
+
+    def __init__(self, action):
+        super().__init__()
+        self.action = action
+
+    def started(self, job, run):
+        if "/test-" in job:
+            self.action()
+
+
+@pytest.mark.usefixtures("misbehaving")
+@pytest.mark.parametrize("first", ["the one that went by it", "the one that did it again"])
+def test_a_failure_that_is_done_again_while_another_command_went_by_it_harms_neither(tiny, tmp_path, first):
+    loss = {"id": "misbehaving/refuses", "tenths": 1, "file": str(tmp_path / "refused")}
+    method = {"name": "Refused", "loss": loss, "search": {"loss.tenths": {"choices": [1, 9]}}}
+    benchmark, store = tiny(method, reproductions=1), tmp_path / "store"
+    smooth = mlbench.run(benchmark, store=tmp_path / "smooth")
+    best = json.loads(smooth.leaderboard.hyperparameters[0])["loss.tenths"]
+    (tmp_path / "refused").write_text(str(best))
+    there, go_on = threading.Event(), threading.Event()
+    waits = Meets(lambda: (there.set(), go_on.wait(60)))
+    with ThreadPoolExecutor(1) as thread:
+        stale = thread.submit(mlbench.run, benchmark, store=store, watch=waits)
+        assert there.wait(60)
+        (tmp_path / "refused").unlink()
+        ends = Meets(lambda: (go_on.set(), stale.result()) if first == "the one that went by it" else None)
+        fresh = mlbench.run(benchmark, store=store, watch=ends, retry_failed=True)
+        go_on.set()
+        results = stale.result(), fresh
+    for result in results:
+        assert result.summary.total == 7 and not result.summary.failed and not result.summary.left
+    assert len(results[0].summary.done) == 5  # all but the two failures
+    assert kept(store) == kept(smooth.store)
+    assert mlbench.leaderboard(store).equals(mlbench.leaderboard(smooth.store))
 
 
 def test_a_device_that_is_not_there_is_refused_before_anything_is_recorded(tiny, tmp_path):

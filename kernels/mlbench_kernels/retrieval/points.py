@@ -118,6 +118,17 @@ def _twins(embeddings: Tensor) -> tuple[Tensor, Tensor]:
     return twin, depth
 
 
+def close_scores(queries: Points, rows: Tensor, references: Points, columns: Tensor) -> Tensor:
+    """Float64 scores `[H]` of pairs of sorted positions, from the factors: off by what these were rounded."""
+    result = torch.empty(len(rows), dtype=torch.float64, device=rows.device)
+    size = _rows(queries.source) // 4
+    for out, row, column in zip(result.split(size), rows.split(size), columns.split(size), strict=True):
+        left = queries.left.index_select(0, row)
+        right = references.right(column)
+        torch.sum(left.double().mul_(right), dim=1, out=out)
+    return result
+
+
 def exact_scores(queries: Points, rows: Tensor, references: Points, columns: Tensor) -> Tensor:
     """Float64 scores `[H]` of pairs of sorted positions, from the caller's values.
 

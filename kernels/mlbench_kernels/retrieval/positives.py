@@ -6,9 +6,9 @@ import torch
 from torch import Tensor
 
 from ..labels import LabelOrder
-from .points import Points, error_factor, exact_scores
+from .points import Points, close_scores, error_factor, exact_scores
 
-ENTRY_BYTES = 96  # peak bytes per (query, positive) pair, scratch included
+ENTRY_BYTES = 104  # peak bytes per (query, positive) pair, scratch included
 _PIECE = 256  # queries of one class whose positives are scored in one product
 
 
@@ -47,17 +47,17 @@ class Positives:
         start, size = reference_order.spans(self._label)
         self.relevant = size - int(square)  # [Q], R of each query
         self.cap = self.relevant.clamp_min(largest_k)  # [Q], ranks beyond it do not matter
-        self.enough = int((self.cap + self.relevant).max()) + 1  # this many references fill all ranks that matter
+        self.enough = int(self.cap.max()) + 2  # this many references, the query itself perhaps, fill all ranks that matter
         self._offset = torch.cat((size.new_zeros(1), (self.relevant + 1).cumsum(0)))  # [Q + 1]
         self._cuts: list[int] = self._offset.tolist()
         entries, device = self._cuts[-1], queries.left.device
-        self._score = torch.full((entries,), -torch.inf, dtype=torch.float32, device=device)
+        self._score = torch.full((entries,), -torch.inf, dtype=torch.float64, device=device)
         self._positive = torch.zeros(entries, dtype=torch.int64, device=device)
         self._count = torch.zeros(entries, dtype=torch.int64, device=device)
         self._score_all(start, size, square)
 
         self._row = torch.repeat_interleave(self.relevant + 1)  # [entries], query of each entry
-        self._key = _keys(self._row, self._score)
+        self._key = _keys(self._row, self._score.float())
         self._k = torch.arange(1, entries + 1, device=device) - self._offset[self._row]
         real = self._k <= self.relevant[self._row]
         # Beyond rank R only the nearest positive matters, and only up to the largest K of Recall@K, unless all do.
@@ -69,7 +69,7 @@ class Positives:
         radius = queries.radius[self.first : self.last]
         theirs = torch.where(real, references.radius[self._positive], 0.0)
         farthest = torch.zeros_like(radius).scatter_reduce_(0, self._row, theirs, "amax")
-        self._slack = self._factor * (radius + farthest).square()
+        self._slack = error_factor(0) * (radius + farthest).square()
         self._unsure: list[tuple[Tensor, Tensor, Tensor, Tensor]] = []
         self._unsure_count = 0
         self.gate = torch.full_like(radius, torch.inf)
@@ -96,7 +96,8 @@ class Positives:
 
     def _score_classes(self, q: Tensor, r: Tensor, square: bool) -> None:
         """Positives of `G` equally shaped classes: queries `q` `[G, n]`, references `r` `[G, m]`."""
-        score = torch.bmm(self.queries.left[q + self.first], self.references.right(r).mT)  # [G, n, m]
+        left, right = self.queries.left[q + self.first].double(), self.references.right(r).double()
+        score = torch.bmm(left, right.mT)  # [G, n, m]
         if square:
             score.masked_fill_((q + self.first)[:, :, None] == r[:, None, :], -torch.inf)
         score, order = score.sort(dim=2, descending=True)
@@ -146,19 +147,32 @@ class Positives:
             return
         row, column, sure, place = (torch.cat(parts) for parts in zip(*self._unsure, strict=True))
         self._unsure, self._unsure_count = [], 0
+        score = close_scores(self.queries, row + self.first, self.references, column)
         owner = torch.repeat_interleave(place - sure)
         begin = (place - sure).cumsum(0) - (place - sure)
-        positive = self._positive[sure[owner] + torch.arange(len(owner), device=row.device) - begin[owner]]
-        earlier = self.references.index[positive] < self.references.index[column[owner]]
-        ahead = earlier.long()
-        # Equal references have equal scores; only the others need to be looked at.
-        other = (self.references.twin[positive] != self.references.twin[column[owner]]).nonzero().flatten()
-        query = row[owner[other]] + self.first
-        mine = exact_scores(self.queries, query, self.references, positive[other])
-        theirs = exact_scores(self.queries, query, self.references, column[owner[other]])
-        ahead[other] = ((mine > theirs) | ((mine == theirs) & earlier[other])).long()
-        at = sure.index_add(0, owner, ahead)
+        entry = sure[owner] + torch.arange(len(owner), device=row.device) - begin[owner]
+        lead = self._score[entry] - score[owner]
+        ahead = lead > 0
+        error = self._slack[row] + error_factor(0) * (
+            self.queries.radius[row + self.first] + self.references.radius[column]
+        ).square()
+        near = (lead.abs() <= error[owner]).nonzero().flatten()
+        ahead[near] = self._ahead_exactly(row[owner[near]] + self.first, self._positive[entry[near]], column[owner[near]])
+        at = sure.index_add(0, owner, ahead.long())
         self._count.scatter_add_(0, at, torch.ones_like(at))
+
+    def _ahead_exactly(self, query: Tensor, positive: Tensor, negative: Tensor) -> Tensor:
+        """Whether each positive is ahead of the negative beside it, by exact scores and then by index."""
+        references = self.references
+        earlier = references.index[positive] < references.index[negative]
+        ahead = earlier.clone()
+        # Equal references have equal scores; only the others need to be looked at.
+        other = (references.twin[positive] != references.twin[negative]).nonzero().flatten()
+        mine, theirs = (
+            exact_scores(self.queries, query[other], references, side[other]) for side in (positive, negative)
+        )
+        ahead[other] = (mine > theirs) | ((mine == theirs) & earlier[other])
+        return ahead
 
     def _ahead(self, start: int, stop: int) -> tuple[Tensor, Tensor]:
         """Queries (from 0) of the entries of queries `[start, stop)`, and the negatives ahead of each entry."""
@@ -173,7 +187,7 @@ class Positives:
         row, ahead = self._ahead(start, stop)
         matters = (ahead <= self._spare[low:high]).long()
         alive = torch.zeros(stop - start, dtype=torch.int64, device=row.device).index_add_(0, row, matters)
-        worst = self._score[self._offset[start:stop] + alive - 1]
+        worst = self._score[self._offset[start:stop] + alive - 1].float()
         self.gate[start:stop] = torch.where(alive > 0, worst, torch.inf)
 
     def forget(self) -> None:

@@ -8,7 +8,8 @@ from torch import Tensor
 from ..labels import LabelOrder
 from .points import Points, close_scores, error_factor, exact_scores
 
-ENTRY_BYTES = 104  # peak bytes per (query, positive) pair, scratch included
+ENTRY_BYTES = 104  # peak bytes per (query, positive) pair, reached at the end; 56 of them while tiles are looked at
+_SCRATCH = 4 << 20  # bytes of classes scored in one product: what a shared cache holds
 _PIECE = 256  # queries of one class whose positives are scored in one product
 
 
@@ -89,15 +90,16 @@ class Positives:
                 continue
             width = self.queries.left.shape[1]
             cost = 48 * n_queries * n_references + 16 * width * (n_queries + n_references)
-            for part in begin[member == shape].split(max(1, self.memory // cost)):
+            for part in begin[member == shape].split(max(1, min(self.memory, _SCRATCH) // cost)):
                 q = part[:, None] + torch.arange(n_queries, device=part.device)
                 r = start[part][:, None] + torch.arange(n_references, device=part.device)
                 self._score_classes(q, r, square)
 
     def _score_classes(self, q: Tensor, r: Tensor, square: bool) -> None:
         """Positives of `G` equally shaped classes: queries `q` `[G, n]`, references `r` `[G, m]`."""
-        left, right = self.queries.left[q + self.first].double(), self.references.right(r).double()
-        score = torch.bmm(left, right.mT)  # [G, n, m]
+        left = self.queries.left.index_select(0, (q + self.first).flatten()).double()
+        right = self.references.right(r.flatten()).double()
+        score = torch.bmm(left.view(*q.shape, -1), right.view(*r.shape, -1).mT)  # [G, n, m]
         if square:
             score.masked_fill_((q + self.first)[:, :, None] == r[:, None, :], -torch.inf)
         score, order = score.sort(dim=2, descending=True)

@@ -94,6 +94,7 @@ def _stream(state: Positives, symmetric: bool, memory: int) -> None:
     if symmetric and whole and 2 * len(alive) > count > _SMALL:
         _triangle(state, int(elements**0.5) // _RUN * _RUN)
         return
+    columns = columns.view(_RUN, -1).T.flatten()  # a class in many runs, so that the largest of runs tell more
     width = min(_WIDTH, len(columns), elements // _RUN // _RUN * _RUN)
     for part in columns.split(width):
         right = state.references.right(part).T

@@ -84,8 +84,10 @@ class Positives:
         head |= (place - place[head][head.cumsum(0) - 1]) % _PIECE == 0
         begin = place[head]
         length = torch.diff(begin, append=begin.new_tensor([len(size)]))
-        shapes, member = torch.stack((length, size[head])).unique(dim=1, return_inverse=True)
-        for shape, (n_queries, n_references) in enumerate(shapes.T.tolist()):
+        base = int(size.max()) + 1
+        shapes, member = (length * base + size[head]).unique(return_inverse=True)
+        for shape, code in enumerate(shapes.tolist()):
+            n_queries, n_references = divmod(code, base)
             if n_references <= int(square):
                 continue
             width = self.queries.left.shape[1]

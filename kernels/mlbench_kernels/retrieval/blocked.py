@@ -83,9 +83,12 @@ def _stream(state: Positives, symmetric: bool, memory: int) -> None:
     # Of many equal references only the first few can be ahead of a positive that matters: those before it, less its
     # positives and itself, already fill all ranks that do. Without this, collapsed embeddings would be all hits.
     count = len(state.references.index)
-    columns = (state.references.depth < state.enough).nonzero().flatten()
+    shown = torch.zeros(len(state.references.left), dtype=torch.bool, device=state.gate.device)
+    shown[:count] = state.references.depth < state.enough
+    columns = shown.nonzero().flatten()
     whole = len(columns) == count
-    columns = torch.nn.functional.pad(columns, (0, -len(columns) % _RUN), value=count)  # a padding point
+    filler = (~shown).nonzero().flatten()[: -len(columns) % _RUN]  # padding points or some of those equal references
+    columns = torch.cat((columns, filler))
     elements = max(_RUN * _RUN, min(_TILE, memory // _TILE_BYTES))
     if len(columns) > _WIDTH:
         for size in _PROBES:

@@ -58,10 +58,11 @@ class Points:
 
 
 def error_factor(dimension: int) -> float:
-    """`f` such that a computed score is within `f (r_a + r_b)^2` of the true one, whatever the order of summation.
+    """`f` such that a score computed in float32 is within `f (r_a + r_b)^2` of the true one, in any order of summation.
 
     The product of `n = D + 2` terms is off by at most `n u sum|terms|` to first order (Higham, "Accuracy and
-    Stability of Numerical Algorithms", section 3.1); eight more units cover the rounding of the factors.
+    Stability of Numerical Algorithms", section 3.1); eight more units cover the rounding of the factors. Of a
+    product in float64 only these remain, as of one of no dimensions.
     """
     return (dimension + 10) * FLOAT32_ROUNDOFF / 2
 
@@ -129,7 +130,7 @@ def _twins(embeddings: Tensor) -> tuple[Tensor, Tensor]:
 
 
 def close_scores(queries: Points, rows: Tensor, references: Points, columns: Tensor) -> Tensor:
-    """Float64 scores `[H]` of pairs of sorted positions, from the factors: off by what these were rounded."""
+    """Float64 scores `[H]` of pairs of sorted positions, from the factors: off by `error_factor(0)`, their rounding."""
     result = torch.empty(len(rows), dtype=torch.float64, device=rows.device)
     size = _rows(queries.source)
     for out, row, column in zip(result.split(size), rows.split(size), columns.split(size), strict=True):

@@ -24,7 +24,8 @@ class Positives:
     `gate[q]` is a score below which nothing can change a metric of query q any more. It rises as negatives are
     counted: once the k-th positive is known to be ranked too low to matter, only what is ahead of the (k-1)-th counts.
 
-    A negative whose score is within the rounding error of a positive is placed by exact scores, and by the lowest
+    The positives' scores are products in float64 of the rounded factors. A negative whose score is within the rounding
+    error of a positive is placed by such a product too, if that is not enough by exact scores, and by the lowest
     reference index where those are equal, so the ranks are those of float64 whatever the tiling.
     """
 
@@ -48,7 +49,7 @@ class Positives:
         start, size = reference_order.spans(self._label)
         self.relevant = size - int(square)  # [Q], R of each query
         self.cap = self.relevant.clamp_min(largest_k)  # [Q], ranks beyond it do not matter
-        self.enough = int(self.cap.max()) + 2  # this many references, the query itself perhaps, fill all ranks that matter
+        self.enough = int(self.cap.max()) + 1  # this many, one perhaps the query itself, fill all ranks that matter
         self._offset = torch.cat((size.new_zeros(1), (self.relevant + 1).cumsum(0)))  # [Q + 1]
         self._cuts: list[int] = self._offset.tolist()
         entries, device = self._cuts[-1], queries.left.device
@@ -59,16 +60,17 @@ class Positives:
 
         self._row = torch.repeat_interleave(self.relevant + 1)  # [entries], query of each entry
         self._key = _keys(self._row, self._score.float())
-        self._k = torch.arange(1, entries + 1, device=device) - self._offset[self._row]
-        real = self._k <= self.relevant[self._row]
+        self._k = torch.arange(1, entries + 1, device=device) - self._offset.index_select(0, self._row)
+        relevant = self.relevant.index_select(0, self._row)
+        real = self._k <= relevant
         # Beyond rank R only the nearest positive matters, and only up to the largest K of Recall@K, unless all do.
         far = (self._k == 1) | all_ranks
-        limit = torch.where(far, self.cap[self._row], self.relevant[self._row])
+        limit = torch.where(far, self.cap.index_select(0, self._row), relevant)
         self._spare = torch.where(real, limit - self._k, -1)
 
         self._factor = error_factor(queries.source.shape[1])
         radius = queries.radius[self.first : self.last]
-        theirs = torch.where(real, references.radius[self._positive], 0.0)
+        theirs = torch.where(real, references.radius.index_select(0, self._positive), 0.0)
         farthest = torch.zeros_like(radius).scatter_reduce_(0, self._row, theirs, "amax")
         self._slack = error_factor(0) * (radius + farthest).square()
         self._unsure: list[tuple[Tensor, Tensor, Tensor, Tensor]] = []
@@ -112,8 +114,14 @@ class Positives:
 
     def error(self, rows: Tensor | slice, radius: Tensor) -> Tensor:
         """How far a computed score and a positive's may be from the truth together, for references of this radius."""
-        reach = self.queries.radius[self.first : self.last][rows] + radius
-        return self._slack[rows] + self._factor * reach.square()
+        return self._slack[rows] + self._factor * self._reach(rows, radius).square()
+
+    def _close_error(self, rows: Tensor, radius: Tensor) -> Tensor:
+        """The same for scores that are off by what their factors were rounded, `close_scores`."""
+        return self._slack[rows] + error_factor(0) * self._reach(rows, radius).square()
+
+    def _reach(self, rows: Tensor | slice, radius: Tensor) -> Tensor:
+        return self.queries.radius[self.first : self.last][rows] + radius
 
     def observe(self, row: Tensor, column: Tensor, score: Tensor, error: Tensor) -> None:
         """Count references seen.
@@ -149,23 +157,27 @@ class Positives:
         """Place the remembered negatives among the positives `[sure, place)` that are as near, exactly."""
         if not self._unsure:
             return
-        row, column, sure, place = (torch.cat(parts) for parts in zip(*self._unsure, strict=True))
+        sure = torch.cat([part[2] for part in self._unsure])
+        # Gates have risen since: where the nearest of these positives does not matter any more, none of them does.
+        _, ahead = self._ahead(0, self.last - self.first)
+        live = (ahead.index_select(0, sure) <= self._spare.index_select(0, sure)).nonzero().flatten()
+        row, column, sure, place = (torch.cat(parts).index_select(0, live) for parts in zip(*self._unsure, strict=True))
         self._unsure, self._unsure_count = [], 0
-        score = close_scores(self.queries, row + self.first, self.references, column)
         owner = torch.repeat_interleave(place - sure)
         begin = (place - sure).cumsum(0) - (place - sure)
         entry = sure[owner] + torch.arange(len(owner), device=row.device) - begin[owner]
+        # Exact scores cost the most, so scores without the error of the product come first.
+        score = close_scores(self.queries, row + self.first, self.references, column)
+        error = self._close_error(row, self.references.radius[column])
         lead = self._score[entry] - score[owner]
         ahead = lead > 0
-        error = self._slack[row] + error_factor(0) * (
-            self.queries.radius[row + self.first] + self.references.radius[column]
-        ).square()
         near = (lead.abs() <= error[owner]).nonzero().flatten()
-        ahead[near] = self._ahead_exactly(row[owner[near]] + self.first, self._positive[entry[near]], column[owner[near]])
+        whose = owner[near]
+        ahead[near] = self._exactly_ahead(row[whose] + self.first, self._positive[entry[near]], column[whose])
         at = sure.index_add(0, owner, ahead.long())
         self._count.scatter_add_(0, at, torch.ones_like(at))
 
-    def _ahead_exactly(self, query: Tensor, positive: Tensor, negative: Tensor) -> Tensor:
+    def _exactly_ahead(self, query: Tensor, positive: Tensor, negative: Tensor) -> Tensor:
         """Whether each positive is ahead of the negative beside it, by exact scores and then by index."""
         references = self.references
         earlier = references.index[positive] < references.index[negative]
@@ -183,7 +195,7 @@ class Positives:
         low, high = self._cuts[start], self._cuts[stop]
         total = torch.cat((self._count.new_zeros(1), self._count[low:high].cumsum(0)))
         row = self._row[low:high] - start
-        return row, total[1:] - total[self._offset[start:stop] - low][row]
+        return row, total[1:] - total[self._offset[start:stop] - low].index_select(0, row)
 
     def tighten(self, start: int, stop: int) -> None:
         """Raise the gates of queries `[start, stop)` by what has been counted."""

@@ -2,7 +2,7 @@
 
 import json
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass, fields
 from functools import cached_property
 from hashlib import sha256
 from itertools import combinations
@@ -66,7 +66,8 @@ class ClassSplits:
     @cached_property
     def hash(self) -> str:
         """SHA-256 (hex) over the canonical JSON of all indices."""
-        return sha256(json.dumps(asdict(self), sort_keys=True, separators=(",", ":")).encode()).hexdigest()
+        found = {field.name: getattr(self, field.name) for field in fields(self)}  # `asdict` copies every index
+        return sha256(json.dumps(found, default=vars, sort_keys=True, separators=(",", ":")).encode()).hexdigest()
 
     def fold_parts(self, fold: int) -> tuple[Part, Part]:
         """What the training of a fold is shown: its training part and its validation part."""

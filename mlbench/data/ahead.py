@@ -1,5 +1,6 @@
 """Things made by threads before they are asked for, and memory to make them in."""
 
+import math
 import weakref
 from collections import deque
 from collections.abc import Callable, Iterator
@@ -12,6 +13,8 @@ import numpy.typing as npt
 import torch
 from torch import Tensor
 
+#: Numbers up to which the allocator has room that needs no clearing.
+_SMALL = 2**16
 Thing = TypeVar("Thing")
 #: Has a function called with arguments, now or soon.
 Submit: TypeAlias = Callable[..., None]
@@ -55,7 +58,7 @@ def _begun(begin: Callable[[Submit], Thing], pool: ThreadPoolExecutor) -> tuple[
 class Rooms:
     """Memory for batches, which is used again when nobody holds the batch any more.
 
-    The system clears fresh memory page by page, which takes as long as filling it.
+    The system clears fresh memory page by page, which takes as long as filling it. What is small comes from torch.
 
     Args:
         pinned: Whether it is page-locked, for copies to a GPU beside its work; torch itself keeps such memory.
@@ -69,6 +72,8 @@ class Rooms:
         """A tensor of any content: float32 of this shape."""
         if self._pinned:
             return torch.empty(shape, pin_memory=True)
+        if math.prod(shape) <= _SMALL:
+            return torch.empty(shape)
         memory = self._free.pop() if self._free else None
         if memory is None or memory.shape != shape:
             memory = np.empty(shape, np.float32)

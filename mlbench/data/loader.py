@@ -50,11 +50,10 @@ class Loader:
         views: How many times every batch is transformed.
         threads: Threads that make batches ahead; 0 makes each when it is asked for.
         pinned: Whether batches lie in page-locked memory, for copies to a GPU beside its work.
-        snapshot: Called after every draw: what must be known to go on from there.
+        snapshot: Gives what must be known to go on from there; called after every draw that is ahead of its use.
         resident: Transforms in place of ``transform``, which then only draws, if the images lie on a device.
 
     Attributes:
-        state: What ``snapshot`` returned after the draw of the batch that was handed out last.
         waited: Seconds that the caller has waited for batches.
     """
 
@@ -80,8 +79,13 @@ class Loader:
         self._rooms = Rooms(pinned=pinned)
         self._snapshot = snapshot
         self._resident = resident
-        self.state: Any = None
+        self._state: Any = None
         self.waited = 0.0
+
+    @property
+    def state(self) -> Any:
+        """What ``snapshot`` gives after the draw of the batch that was handed out last; None before the first."""
+        return self._state if self._threads else self._snapshot()  # without threads that batch was the last drawn
 
     def take(self, count: int) -> Iterator[Batch]:
         """The next ``count`` batches."""
@@ -92,7 +96,7 @@ class Loader:
             self.waited += time.perf_counter() - started
             if begun is None:
                 return
-            batch, self.state = begun
+            batch, self._state = begun
             del begun  # the caller alone holds it
             yield batch
 
@@ -101,7 +105,7 @@ class Loader:
         drawn = next(self._batches)
         indices, groups = (drawn.indices, drawn.groups) if isinstance(drawn, GroupedBatch) else (drawn, None)
         views = tuple(self._transformed(indices, submit) for _ in range(self._views))
-        return Batch(indices, groups, views), self._snapshot()
+        return Batch(indices, groups, views), self._snapshot() if self._threads else None
 
     def _transformed(self, indices: Indices, submit: Submit) -> Tensor:
         images = self._view.images(indices)
@@ -112,11 +116,10 @@ class Loader:
         if self._resident:
             return self._resident(indices, draws)
         out = self._rooms.take(transform.shape(images))
-        parts = _parts(out, self._threads)
-        if len(parts) == 1:  # small images are made so fast that taking their part of the batch would show
+        if not self._threads or out.numel() <= _PIXELS:  # small images are made so fast that cutting would show
             submit(transform.apply, images, draws, out)
             return out
-        for part in parts:
+        for part in _parts(out, self._threads):
             submit(transform.apply, images[part], draws.part(part), out[part])
         return out
 
@@ -154,5 +157,6 @@ def _parts(out: Tensor, threads: int) -> list[slice]:
     Fewer would leave threads without work, more make them wait for one another: between its images a thread needs the
     interpreter's lock.
     """
-    step = max(1, _PIXELS // out[0].numel(), -(-len(out) // max(threads, 1)))
-    return [slice(start, start + step) for start in range(0, len(out), step)]
+    count = len(out)
+    step = max(1, _PIXELS * count // out.numel(), -(-count // max(threads, 1)))
+    return [slice(start, start + step) for start in range(0, count, step)]

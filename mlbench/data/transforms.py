@@ -1,6 +1,6 @@
 """From the store's images to the trunk's input."""
 
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
@@ -12,6 +12,9 @@ from mlbench.data.crops import CROP_DRAWS, centre_crop, centre_crops, crop_boxes
 from mlbench.data.images import Pixels, are_vectors
 from mlbench.data.normalise import Normalise
 from mlbench.spec.transforms import Transforms
+
+#: Numbers of an image up to which images are normalised together: each by itself would take longer to call than to do.
+_SMALL = 2**15
 
 
 class Draws(NamedTuple):
@@ -88,27 +91,29 @@ class TrainTransform:
         """Transform images of a batch into ``out``; a part of a batch gives that part of the whole, bit for bit."""
         config = self._config
         if config.crop is None and config.affine is None and isinstance(images, Tensor):
-            self._apply_alike(centre_crop(images, config.size).numpy(), draws, out.numpy())
+            pixels = centre_crop(images, config.size).numpy()
+            self._together(pixels.copy() if config.flip or config.invert else pixels, draws, out.numpy())
             return
         cut = cut_boxes(images, config.size, draws.boxes) if config.crop else centre_crops(images, config.size)
-        if config.affine is not None:
-            whole = torch.from_numpy(np.stack(list(cut))).float()
-            cut = iter(random_affine(whole, config.affine, draws.affine).numpy())
-        chance = zip(draws.flip.tolist(), draws.invert.tolist(), strict=True)
-        for pixels, room, (flip, invert) in zip(cut, out.numpy(), chance, strict=True):
-            self._normalise(pixels, room, flip=flip, invert=invert)
-
-    def _apply_alike(self, pixels: npt.NDArray[np.uint8], draws: Draws, out: npt.NDArray[np.float32]) -> None:
-        """All images at once that chance treats alike."""
-        kinds = draws.flip.numpy() + 2 * draws.invert.numpy()
-        if (kinds == kinds[0]).all():
-            self._normalise(pixels, out, flip=bool(kinds[0] % 2), invert=bool(kinds[0] >= 2))
+        if config.affine is None and out[0].numel() > _SMALL:
+            chance = zip(draws.flip.tolist(), draws.invert.tolist(), strict=True)
+            for pixels, room, (flip, invert) in zip(cut, out.numpy(), chance, strict=True):
+                self._normalise(pixels, room, flip=flip, invert=invert)
             return
-        for kind in np.unique(kinds):
-            rows = np.flatnonzero(kinds == kind)
-            room = np.empty_like(out[: len(rows)])
-            self._normalise(pixels[rows], room, flip=kind % 2 == 1, invert=kind >= 2)
-            out[rows] = room
+        whole = np.empty((len(images), len(images[0]), config.size, config.size), np.uint8)
+        np.stack(list(cut), out=whole)
+        if config.affine is not None:
+            whole = random_affine(torch.from_numpy(whole).float(), config.affine, draws.affine).numpy()
+        self._together(whole, draws, out.numpy())
+
+    def _together(self, pixels: npt.NDArray[Any], draws: Draws, out: npt.NDArray[np.float32]) -> None:
+        """Mirror and invert images ``[B, C, S, S]`` in their place, and normalise them."""
+        flip, invert = draws.flip.numpy(), draws.invert.numpy()
+        if flip.any():
+            pixels[flip] = pixels[flip, ..., ::-1]
+        if invert.any():
+            pixels[invert] = 255 - pixels[invert]
+        self._normalise(pixels, out)
 
 
 class EvalTransform:
@@ -152,7 +157,8 @@ class EvalTransform:
 
 
 def _shape(config: Transforms, images: Pixels) -> tuple[int, ...]:
-    return len(images), output_channels(config, len(images[0])), config.size, config.size
+    channels = images.shape[1] if isinstance(images, Tensor) else len(images[0])
+    return len(images), output_channels(config, channels), config.size, config.size
 
 
 def output_channels(config: Transforms, channels: int) -> int:

@@ -1,6 +1,5 @@
 """The embedding model: a trunk and one linear layer."""
 
-from contextlib import nullcontext
 from typing import Literal, Self
 
 import torch
@@ -67,13 +66,18 @@ class EmbeddingModel(nn.Module):
 
     def forward(self, images: Tensor) -> Tensor:
         """Map ``[B, C, H, W]`` images to un-normalised embeddings ``[B, E]``."""
-        lowered = self.training and self.precision == "bf16"
-        with torch.autocast(images.device.type, torch.bfloat16) if lowered else nullcontext():
-            with torch.set_grad_enabled(torch.is_grad_enabled() and not self.frozen_trunk):
-                features = self.trunk(images)
-            embeddings: Tensor = self.embedder(features)
-        # What follows, losses and miners, knows nothing of autocast.
-        return embeddings.float() if lowered else embeddings
+        if not (self.training and self.precision == "bf16"):
+            return self._embeddings(images)
+        with torch.autocast(images.device.type, torch.bfloat16):
+            embeddings = self._embeddings(images)
+        return embeddings.float()  # what follows, losses and miners, knows nothing of autocast
+
+    def _embeddings(self, images: Tensor) -> Tensor:
+        if not self.frozen_trunk:
+            return self.embedder(self.trunk(images))  # type: ignore[no-any-return]
+        with torch.no_grad():
+            features = self.trunk(images)
+        return self.embedder(features)  # type: ignore[no-any-return]
 
     def train(self, mode: bool = True) -> Self:
         """Set training mode everywhere but in a frozen trunk and in frozen batch norms."""

@@ -35,27 +35,32 @@ from mlbench.spec import load_benchmark
 from mlbench.store import Store
 
 ROUNDS = int(os.environ.get("MLBENCH_BENCH_ROUNDS", "5"))
-EPOCHS, STEPS, BATCH, WIDTH, SIZE = 3, 100, 32, 16, 128
-SHORT = {"max_epochs": 1, "iterations_per_epoch": 1}
+EPOCHS, BATCH, SIZE = 3, 32, 128
+#: Steps of an epoch by the width of the network.
+STEPS = {16: 100, 64: 40}
 #: Jobs of each of the two pools; whatever divides by two.
 JOBS = 8
-BENCHMARK = {
-    "name": "execution",
-    "dataset": {"id": "glyphs", "max_classes": 640},
-    "folds": 2,
-    "reproductions": JOBS // 2,
-    "model": {"trunk": {"id": "conv-small", "width": WIDTH}, "embedding_size": SIZE, "freeze_batchnorm": False},
-    "transforms": {"size": 32, "resize": 32, "mean": [0.2], "std": [0.35], "flip": 0.0},
-    "training": {
-        "batch_size": BATCH,
-        "iterations_per_epoch": STEPS,
-        "max_epochs": EPOCHS,
-        "evaluate_every": 1,
-        "patience": EPOCHS,
-        "optimizer": {"name": "Adam", "lr": 1e-3, "weight_decay": 1e-4},
-    },
-    "methods": [{"name": "Contrastive", "loss": {"id": "contrastive", "pos_margin": 0.0, "neg_margin": 0.5}}],
-}
+
+
+def benchmark(width):
+    """Of a network of this width."""
+    return {
+        "name": "execution",
+        "dataset": {"id": "glyphs", "max_classes": 640},
+        "folds": 2,
+        "reproductions": JOBS // 2,
+        "model": {"trunk": {"id": "conv-small", "width": width}, "embedding_size": SIZE, "freeze_batchnorm": False},
+        "transforms": {"size": 32, "resize": 32, "mean": [0.2], "std": [0.35], "flip": 0.0},
+        "training": {
+            "batch_size": BATCH,
+            "iterations_per_epoch": STEPS[width],
+            "max_epochs": EPOCHS,
+            "evaluate_every": 1,
+            "patience": EPOCHS,
+            "optimizer": {"name": "Adam", "lr": 1e-3, "weight_decay": 1e-4},
+        },
+        "methods": [{"name": "Contrastive", "loss": {"id": "contrastive", "pos_margin": 0.0, "neg_margin": 0.5}}],
+    }
 
 
 class Bare:
@@ -69,12 +74,16 @@ class Bare:
 
     def __init__(self, learn, select, request):
         self.learn, self.select, self.seed = learn, select, int(request["seed"])
+        self.width, self.count = (
+            request["model"]["trunk"]["arguments"]["width"],
+            request["training"]["iterations_per_epoch"],
+        )
         self.sampler = MPerClass(BATCH, request["samples_per_class"])
 
     def steps(self):
         """Train; stops after every step, and at the end with curve and state dict of the best model."""
         torch.manual_seed(self.seed)
-        model = network()
+        model = network(self.width)
         loss_of = ContrastiveLoss(pos_margin=0.0, neg_margin=0.5)
         optimizer = torch.optim.Adam(model.parameters(), lr=1e-3, weight_decay=1e-4, foreach=True)
         (images, labels), curve, best = self.learn, [], None
@@ -82,7 +91,7 @@ class Bare:
         for _ in range(EPOCHS):
             model.train()
             total = 0.0
-            for _ in range(STEPS):
+            for _ in range(self.count):
                 indices = torch.from_numpy(next(batches))
                 loss = loss_of(model(prepared(images[indices])), labels[indices])
                 optimizer.zero_grad(set_to_none=True)
@@ -90,7 +99,7 @@ class Bare:
                 optimizer.step()
                 total += float(loss.detach())
                 yield
-            entry = {"loss": total / STEPS, **self.validated(model)}
+            entry = {"loss": total / self.count, **self.validated(model)}
             if best is None or entry["map_at_r"] > max(earlier["map_at_r"] for earlier in curve):
                 best = {name: value.clone() for name, value in model.state_dict().items()}
             curve.append(entry)
@@ -114,17 +123,17 @@ class Bare:
         return found | {"map_at_r": float(((precision * right * within).sum(1) / positives).mean())}
 
 
-def network():
+def network(width):
     """Four strided convolutions and a linear layer, named as the harness names them."""
     blocks, channels = [], 1
     for number, kernel in enumerate((5, 3, 3, 3)):
-        width = WIDTH * 2**number
-        convolution = nn.Conv2d(channels, width, kernel, stride=2, padding=kernel // 2, bias=False)
-        blocks.append(nn.Sequential(convolution, nn.BatchNorm2d(width), nn.ReLU(inplace=True)))
-        channels = width
+        wide = width * 2**number
+        convolution = nn.Conv2d(channels, wide, kernel, stride=2, padding=kernel // 2, bias=False)
+        blocks.append(nn.Sequential(convolution, nn.BatchNorm2d(wide), nn.ReLU(inplace=True)))
+        channels = wide
     layers = nn.Sequential(*blocks, nn.AdaptiveAvgPool2d(2), nn.Flatten()).to(memory_format=torch.channels_last)
     trunk = nn.Sequential(OrderedDict(layers=layers))
-    return nn.Sequential(OrderedDict(trunk=trunk, embedder=nn.Linear(32 * WIDTH, SIZE)))
+    return nn.Sequential(OrderedDict(trunk=trunk, embedder=nn.Linear(32 * width, SIZE)))
 
 
 def prepared(images):
@@ -132,18 +141,26 @@ def prepared(images):
     return images.float().div_(255).sub_(0.2).div_(0.35)
 
 
-@pytest.fixture(scope="module")
-def study(tmp_path_factory):
-    study = open_study(load_benchmark(BENCHMARK), tmp_path_factory.mktemp("execution") / "store")
+def opened(width, store):
+    """A study of trainings with a network of this width."""
+    study = open_study(load_benchmark(benchmark(width)), store)
     study.claim()
     return study
 
 
+def trainings(study):
+    """What is asked of all trainings, by the keys of their jobs."""
+    return {job.key: study.request(job, {}) for job in study.plan.jobs if job.role == "reproduction"}
+
+
+@pytest.fixture(scope="module")
+def study(tmp_path_factory):
+    return opened(min(STEPS), tmp_path_factory.mktemp("execution") / "store")
+
+
 @pytest.fixture(scope="module")
 def requests(study):
-    """Of all trainings, by the keys of their jobs."""
-    jobs = [job for job in study.plan.jobs if job.role == "reproduction"]
-    return {job.key: study.request(job, {}) for job in jobs}
+    return trainings(study)
 
 
 def done(pool):
@@ -191,8 +208,10 @@ def now():
     return np.array([time.perf_counter(), time.process_time()])
 
 
-def test_overhead_over_a_bare_loop(study, requests, tmp_path, figures):
-    key, request = next(iter(requests.items()))
+@pytest.mark.parametrize("width", STEPS)
+def test_overhead_over_a_bare_loop(width, tmp_path, figures):
+    study = opened(width, tmp_path / "opened")
+    key, request = next(iter(trainings(study).items()))
     taken = []
     pool = InProcess(context_of(study), lambda job: taken[-1].step())  # asked after every step whether to stop
     worker = pool._worker
@@ -215,8 +234,15 @@ def test_overhead_over_a_bare_loop(study, requests, tmp_path, figures):
     rows = [f"| {name} | {middle(times, 0):.2f} | {middle(times, 1):.2f} |" for name, times in found.items()]
     table = ["| | wall, s | processor, s |", "|---|---|---|", *rows]
     table += [f"| overhead, median of ratios | {over[0]:+.1f}% | {over[1]:+.1f}% |"]
-    about = f"{EPOCHS * STEPS} steps of {BATCH} images of 32 × 32, {EPOCHS} validations; medians of {ROUNDS}."
-    figures("The harness beside a bare loop", "\n".join([about, "", *table]), {"seconds": found, "overhead": over})
+    steps = EPOCHS * STEPS[width]
+    each = 1000 * middle(found["bare"], 0) / steps
+    about = f"{steps} steps of {BATCH} images of 32 × 32, {EPOCHS} validations, all in all {each:.0f} ms a step; "
+    about += f"medians of {ROUNDS}."
+    figures(
+        f"The harness beside a bare loop: a network of width {width}",
+        "\n".join([about, "", *table]),
+        {"seconds": found, "overhead": over},
+    )
 
 
 def middle(times, kind):

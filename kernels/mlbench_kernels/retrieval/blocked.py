@@ -1,7 +1,7 @@
 """Retrieval ranks in one streaming pass over tiles of the score matrix.
 
 Nothing of size N x N or N x k is kept. Each tile of scores is compared with one number per query, its gate
-(see `positives.py`); almost always the largest score in a run of 32 stays below it and nothing else is looked at. In
+(see `positives.py`); almost always the largest score in a short run stays below it and nothing else is looked at. In
 the square form the score is symmetric, so half of the tiles are enough.
 
 Published fast evaluations keep the k nearest neighbours of every query. Counting ahead of the positives needs

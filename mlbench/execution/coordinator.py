@@ -96,6 +96,7 @@ class _Coordinator:
         self.running: dict[str, Work] = {}
         self.elsewhere = Elsewhere(study.store.leases)
         self.attempts: Counter[str] = Counter()
+        self.deaths: dict[str, Any] = {}
         self.summary = Summary()
 
     def run(self) -> Summary:
@@ -147,7 +148,10 @@ class _Coordinator:
             for message in pool.news(_PAUSE):
                 self._hear(message)
             for work in self.elsewhere.given_up():
-                self.frontier.put_back(work.job)
+                if death := self.deaths.pop(work.job.key, None):
+                    self._died(work, **death)
+                else:
+                    self.frontier.put_back(work.job)
 
     def _ready(self) -> Iterator[Work]:
         """Jobs that can start, without those that are done or can never be."""
@@ -227,7 +231,8 @@ class _Coordinator:
             self.frontier.put_back(work.job)
             return
         lease = store.leases.take(work.lease, {"job": key, "run": run})
-        if lease is None:
+        if lease is None:  # from another machine it may look held for a while
+            self.deaths[key] = {"reason": reason, "error": error}
             self._leave(work)
             return
         try:

@@ -7,6 +7,9 @@ import pytest
 from accidents import accident, said, setup, small
 
 import mlbench
+from mlbench.execution.attempt import attempt
+from mlbench.execution.message import Message
+from mlbench.spec import digest
 from mlbench.store import Store
 
 ONCE = ("killed", "memory", "terminated")
@@ -65,6 +68,24 @@ def test_a_failure_is_recorded_with_its_reason_and_last_words_and_the_rest_goes_
     events = [json.loads(line) for line in (result.store / "events.jsonl").read_text().splitlines()]
     tried = [line["job"].partition(" ")[0] for line in events if line["event"] == "retried"]
     assert {name: tried.count(name) for name in tried} == {"killed": 2, "exited": 2, "memory": 2}
+
+
+def test_a_death_is_recorded_though_the_lease_looks_held_for_a_while(tiny, tmp_path, monkeypatch):
+    """As that of a holder on another machine does, until its count has stood still for long."""
+    begun = []
+
+    def dies(worker, job, request, around):
+        begun.append(job)
+        if job != "Untrained/reproduction-0/fold-0":
+            return attempt(worker, job, request, around)
+        threading.Timer(0.5, worker.store.leases.take(digest(request)[:32], {}).release).start()
+        return Message("died", job, {"reason": "killed", "error": "gone"})
+
+    monkeypatch.setattr("mlbench.execution.pool.attempt", dies)
+    result = mlbench.run(small(tiny, "Untrained", workers=0, retries=0), store=tmp_path / "store")
+    assert begun.count("Untrained/reproduction-0/fold-0") == 1
+    assert result.summary.failed["Untrained/reproduction-0/fold-0"] == "killed: gone"
+    assert result.summary.done == ["Untrained/reproduction-0/fold-1"]
 
 
 @pytest.mark.usefixtures("faulty")

@@ -3,7 +3,7 @@
 import time
 from collections import Counter
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from mlbench.api import errors
@@ -95,6 +95,7 @@ class _Coordinator:
         self.running: dict[str, Work] = {}
         self.elsewhere = Elsewhere(study.store.leases)
         self.attempts: Counter[str] = Counter()
+        self.spent: dict[str, float] = {}
         self.summary = Summary()
 
     def run(self) -> Summary:
@@ -151,7 +152,7 @@ class _Coordinator:
             elif isinstance(request, Outcome):
                 self.outcomes[job.key] = request
                 self.summary.spared.append(job.key)
-                self.watch.spared()
+                self.watch.spared(job.key)
                 self.frontier.close(job.key)
             elif not self._known(work := Work(job, request, digest(request))):
                 yield work
@@ -242,13 +243,20 @@ class _Coordinator:
         cached = kept is self.summary.cached
         if record.outcome == "completed":
             kept.append(job.key)
-            self.watch.finished(job.key, record.score, record.cost.get("seconds", 0.0), cached=cached)
+            self.watch.finished(job.key, record.score, self._seconds(job, record), cached=cached)
             self.frontier.close(job.key)
         else:
             reason = (record.error or "").partition("\n")[0]
             self._failed(job, f"{record.why}: {reason}")
             if self.runtime.fail_fast and not cached:
                 self.control.halt()
+
+    def _seconds(self, job: Job, record: Record) -> float:
+        """What a job took: what the record of a part of a training says has the parts before it."""
+        training = replace(job, rung=None).key
+        before = self.spent.get(training, 0.0)
+        self.spent[training] = record.cost.get("seconds", 0.0)
+        return self.spent[training] - before
 
     def _failed(self, job: Job, reason: str) -> None:
         self.outcomes.setdefault(job.key, Outcome("", None))

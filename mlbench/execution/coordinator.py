@@ -28,6 +28,8 @@ from mlbench.spec import digest
 from mlbench.store import Record, Store
 from mlbench.store.leftovers import clear_up
 
+#: Seconds within which other machines see what one commits: network disks remember for a while what was not there.
+_SEEN = 90.0
 #: Seconds to wait for news before looking at signals, requests and what runs elsewhere.
 _PAUSE = 0.25
 
@@ -201,9 +203,15 @@ class _Coordinator:
             self._done(work)
 
     def _done(self, work: Work) -> None:
-        record = self.study.store.get(work.run)
-        if record is None:
-            raise errors.StoreError(f"{work.job.key}: its record vanished from {self.study.store.path}")
+        until = time.monotonic() + _SEEN
+        while (record := self.study.store.get(work.run)) is None:
+            if time.monotonic() > until:
+                raise errors.StoreError(
+                    f"{work.job.key}: its worker committed a record, which is not in {self.study.store.path} after "
+                    f"{_SEEN:.0f} seconds; see that all machines have the same folder there, and what "
+                    "`mlbench status` says was set aside; then give the same command again"
+                )
+            time.sleep(_PAUSE)
         self._finished(work.job, record, self.summary.done)
 
     def _died(self, work: Work, reason: Any, error: str) -> None:

@@ -214,6 +214,7 @@ class Worker:
         run = digest(_whole(request))
         folder = self.store.parts(run) if _is_part(request) else self.store.checkpoints(run)
         versions = {name: version for name, version in environment().items() if name not in ("machine", "cpu_count")}
+        versions |= {row["distribution"]: row["version"] for row in provenance_of(request) if "distribution" in row}
         versions["device"] = self.context.device.partition(":")[0]
         return Checkpoints(folder, run, versions, self.store.quarantine)
 

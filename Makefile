@@ -35,8 +35,9 @@ gpu:  ## kernels checked and timed on a CUDA GPU, under eight minutes; installs 
 	PYTHONPATH=$(CURDIR)/kernels$(PYTHONPATH:%=:%) $(or $(wildcard $(BIN)/python),$(PYTHON)) -m mlbench_kernels.bench \
 		--folder $(or $(OUT),leaderboards/kernels)
 
-docs: .venv/.installed  ## put the committed measurements into the pages that show them
+docs: .venv/.installed  ## put committed measurements and the literature's tables into the pages that show them
 	$(BIN)/python -m mlbench_kernels.bench.readme kernels/README.md $(sort $(wildcard leaderboards/kernels/*/bench.json))
+	$(BIN)/python -m mlbench.leaderboard.pages leaderboards/published
 
 .venv/.installed: $(SOURCES)
 	test -x $(BIN)/python || $(PYTHON) -m venv .venv

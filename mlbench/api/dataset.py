@@ -95,6 +95,7 @@ class Archive:
             known, which `prepare` then says.
         folder: Where in the dataset's folder it is unpacked; empty for the top.
         nested: Whether it is an archive of tars, each of which is unpacked into a folder of its name.
+        optional: Whether the dataset can do without: it is taken where the user has it, and not fetched or asked for.
     """
 
     name: str
@@ -102,6 +103,12 @@ class Archive:
     checksum: str = ""
     folder: str = ""
     nested: bool = False
+    optional: bool = False
+
+    @property
+    def on_request(self) -> bool:
+        """Whether a person must get it: it is needed, and nothing can fetch it."""
+        return not (self.url or self.optional)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -162,13 +169,23 @@ class Dataset(ABC):
         """SHA-256 (hex) over everything that can change what ``items`` and ``load`` give; see `mlbench.api.digest`."""
 
     @classmethod
+    def unpacked(cls, folder: Path) -> bool:
+        """Whether a folder is plainly the unpacked dataset, by the names in it.
+
+        By default none is, and `mlbench datasets prepare --from FOLDER` takes a folder for archives if any file in it
+        is named like one. Override it where unpacked files bear such names, as annotations do that are no archives.
+        """
+        return False
+
+    @classmethod
     def build_prepared(cls, files: Path, target: Path, progress: Callable[[int, int], None]) -> None:
         """Make the prepared folder from the archives; override it where unpacking them is not enough.
 
         By default `mlbench datasets prepare` unpacks every archive into the folder.
 
         Args:
-            files: A folder that holds the dataset's `archives` under their names, their checksums verified. Read-only.
+            files: A folder that holds the dataset's `archives` under their names, their checksums verified, those that
+                are optional only if the user has them. Read-only.
             target: An empty folder to fill. It becomes the prepared folder only when this returns; the constructor's
                 ``path`` is then this folder.
             progress: To be called with what is done and what there is to do, in any unit.

@@ -145,7 +145,8 @@ def _described(bare: str, dataset: "type[Dataset]", path: str | None) -> Iterato
         yield f"here      {folder or 'made on the spot'}"
         yield from _counted(found)
     for one in dataset.archives:
-        yield f"get it    {one.name}  {one.url or 'on request'}  {one.checksum or 'no checksum known'}"
+        where = one.url or ("on request" if one.on_request else "may be missing")
+        yield f"get it    {one.name}  {where}  {one.checksum or 'no checksum known'}"
 
 
 def _counted(dataset: "Dataset") -> Iterator[str]:

@@ -11,8 +11,8 @@ from typing import ClassVar, NoReturn
 
 from mlbench.api.errors import DataError
 from mlbench.api.info import ComponentInfo
+from mlbench.data.classic.boxed import Boxed
 from mlbench.data.classic.entries import Box, Entry
-from mlbench.data.classic.image_files import ImageFiles
 from mlbench.data.classic.text import read_bytes
 
 _CORNERS = ("x1", "y1", "x2", "y2")
@@ -23,7 +23,7 @@ _ALLOWED = {"split": ("train", "val", "test"), "role": ("query", "gallery", "")}
 Row = dict[str, str]
 
 
-class Csv(ImageFiles):
+class Csv(Boxed):
     """The images that a CSV file lists, a row each, in the order of its rows.
 
     The first line names the columns, in any order. ``path`` (absolute, or relative to the file's folder) and ``label``
@@ -36,6 +36,7 @@ class Csv(ImageFiles):
 
     Args:
         path: The file.
+        crop_boxes: Cut every image to its box.
     """
 
     info: ClassVar[ComponentInfo] = ComponentInfo(
@@ -45,7 +46,8 @@ class Csv(ImageFiles):
     licence: ClassVar[str] = "as the images"
     id: ClassVar[str] = "csv"
 
-    def __init__(self, path: str) -> None:
+    def __init__(self, path: str, crop_boxes: bool = False) -> None:
+        super().__init__(crop_boxes)
         self._table = Path(path).expanduser()
 
     def _file(self, name: str) -> Path:

@@ -109,6 +109,9 @@ def _unzipped(file: Path, limit: int) -> bytes:
         with gzip.open(file) as stream:
             return stream.read(limit)
     except FileNotFoundError:
-        raise DataError(f"{file}: is missing; `mlbench datasets prepare fashion-mnist --again`") from None
+        raise DataError(
+            f"{file}: is missing; name a folder with the owner's four files, or `mlbench datasets prepare "
+            "fashion-mnist --again`"
+        ) from None
     except (OSError, EOFError, zlib.error) as error:
         raise DataError(f"{file}: cannot be read: {error}; get it again") from None

@@ -1,19 +1,16 @@
-"""Tables of the literature: kept with their sources, shown as published, never ranked with results of our own.
+"""Tables of the literature: kept with their sources, shown as published, never ranked with results of our own."""
 
-``python -m mlbench.leaderboard.published leaderboards/published`` writes ``NAME.md`` beside every ``NAME.toml``.
-"""
-
-import sys
 import tomllib
-from pathlib import Path
+from importlib.resources import files
+from importlib.resources.abc import Traversable
 from typing import Annotated, Self
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
-from tabulate import tabulate
 
 from mlbench.api.errors import StoreError
-from mlbench.store.atomic import write_text
+from mlbench.leaderboard.markdown import table
 
+_FOLDER = files("mlbench.leaderboard") / "literature"
 _NOTE = "Published by others, under recipes of their own: not run here, not ranked, comparable with no table of ours."
 
 
@@ -56,6 +53,7 @@ class Published(_Table):
 
     Attributes:
         title: What was compared.
+        dataset_id: Below which leaderboards it is shown: the id of their dataset.
         dataset: On what, with its split.
         setup: What a reader must know before comparing: trunk, crop, optimiser, on what hyperparameters were chosen.
         sources: Where the figures were read.
@@ -63,23 +61,41 @@ class Published(_Table):
     """
 
     title: str
+    dataset_id: str
     dataset: str
     setup: dict[str, str]
     sources: Annotated[tuple[Source, ...], Field(strict=False, min_length=1)]
     tables: Annotated[tuple[Part, ...], Field(strict=False, min_length=1)]
 
     def markdown(self) -> str:
-        """The tables as Markdown."""
+        """A page of its own."""
+        title, *parts = self.parts(level=1)
+        return "\n\n".join([title, _NOTE, *parts]) + "\n"
+
+    def parts(self, level: int) -> list[str]:
+        """Title, facts and tables as Markdown; the title is a heading of that level, each table's is one below it."""
         facts = {"Dataset": self.dataset, **self.setup}
         about = [f"- **{name}**: {text}" for name, text in facts.items()]
         about += [f"- **Source**: {source.what}, {source.url}" for source in self.sources]
-        parts = [f"# {self.title}", _NOTE, "\n".join(about)]
-        for table in self.tables:
-            parts += [f"## {table.heading}", _markdown(table)]
-        return "\n\n".join(parts) + "\n"
+        parts = [f"{'#' * level} {self.title}", "\n".join(about)]
+        for part in self.tables:
+            parts += [f"{'#' * (level + 1)} {part.heading}", table(_rows(part))]
+        return parts
 
 
-def load_published(path: Path) -> Published:
+def published_section(dataset_id: str) -> list[str]:
+    """What a leaderboard on that dataset shows below its own results; nothing where nothing published is kept."""
+    found = [published for published in shipped().values() if published.dataset_id == dataset_id]
+    return ["## Published", _NOTE, *(part for published in found for part in published.parts(level=3))] if found else []
+
+
+def shipped() -> dict[str, Published]:
+    """Everything published that is kept, by name."""
+    paths = sorted(_FOLDER.iterdir(), key=lambda path: path.name)
+    return {path.name.removesuffix(".toml"): load_published(path) for path in paths if path.name.endswith(".toml")}
+
+
+def load_published(path: Traversable) -> Published:
     """Read and check a file of published tables.
 
     Raises:
@@ -94,23 +110,11 @@ def load_published(path: Path) -> Published:
         raise StoreError(f"{path}: not a file of published tables: {error}") from None
 
 
-def write_published(folder: Path) -> list[Path]:
-    """Write the Markdown of every file of published tables in ``folder``; the files written."""
-    written = []
-    for path in sorted(folder.glob("*.toml")):
-        write_text(path.with_suffix(".md"), load_published(path).markdown())
-        written.append(path.with_suffix(".md"))
-    return written
-
-
-def _markdown(table: Part) -> str:
-    noted = any(row.note for row in table.rows)
-    rows = [[row.method, *map(str, row.values), *([row.note] if noted else [])] for row in table.rows]
-    headings = ["Method", *table.columns, *(["Note"] if noted else [])]
-    text: str = tabulate(rows, headings, tablefmt="github", disable_numparse=True, stralign="left")
-    return text
-
-
-if __name__ == "__main__":
-    for written in write_published(Path(sys.argv[1])):
-        print(written)
+def _rows(part: Part) -> list[dict[str, str]]:
+    noted = any(row.note for row in part.rows)
+    return [
+        {"Method": row.method}
+        | dict(zip(part.columns, map(str, row.values), strict=True))
+        | ({"Note": row.note} if noted else {})
+        for row in part.rows
+    ]

@@ -11,6 +11,7 @@ import pandas as pd
 from mlbench.api.errors import StoreError
 from mlbench.leaderboard.anytime import search_frame, search_markdown
 from mlbench.leaderboard.markdown import table
+from mlbench.leaderboard.published import published_section
 from mlbench.leaderboard.rows import MARK, UNPACKAGED, rows_of
 from mlbench.leaderboard.tables import FORMS, ORIGINS, cost_frame, leaderboard_frame, metric_names
 from mlbench.store import Store, in_words
@@ -71,12 +72,13 @@ def _made(folder: Path) -> Path:
 
 
 def leaderboard_markdown(store: Store, frame: pd.DataFrame) -> str:
-    """The results as Markdown: what was run, then one table for each form, then what the search chose."""
+    """The results as Markdown: what was run, a table for each form, what the search chose, what others published."""
     failures = {row.method: in_words(row.failures) for row in rows_of(store)}
     parts = [f"# {store.header['name']}", _about(store, searched=bool(frame["trials"].any()))]
     for form in FORMS:
         parts += [f"## {_TITLES[form]}", table(_form(frame, form, metric_names(store)))]
     parts += ["## Search", _NOTE, table(_search(frame, failures)), *_origins(frame)]
+    parts += published_section(store.header["dataset"]["id"])
     return "\n\n".join(parts) + "\n"
 
 

@@ -52,5 +52,5 @@ def no_download(library: str, name: str, error: Exception) -> ConfigError:
     reason = (str(error).strip() or "no reason given").splitlines()[0]
     return ConfigError(
         f"{library} model {name!r}: its pretrained weights could not be fetched ({type(error).__name__}: {reason}); "
-        f'without a network, pass the path of a .pth, .pt or .safetensors file as weights instead of "pretrained"'
+        "without a network, pass the path of a .pth, .pt or .safetensors file as weights"
     )

@@ -6,7 +6,7 @@ from typing import Any, ClassVar
 
 from torch import nn
 
-from mlbench.api import ComponentInfo
+from mlbench.api import ComponentInfo, ConfigError
 from mlbench.models._library_trunk import LibraryTrunk, no_download, unknown_model
 from mlbench.models._torchvision import import_torchvision
 from mlbench.models._weights import content_of, load_weights
@@ -27,12 +27,13 @@ class TorchvisionTrunk(LibraryTrunk):
     Args:
         name: torchvision's name: ``"resnet50"``.
         weights: ``"none"`` for torchvision's random initialisation, ``"pretrained"`` for torchvision's own download of
-            its best weights, or the path of a state dict file (.pth, .pt, .safetensors) with torchvision's key names.
+            its best weights, torchvision's name of others (``"IMAGENET1K_V1"``), or the path of a state dict file
+            (.pth, .pt, .safetensors) with torchvision's key names.
         in_channels: 3, or 1 for grey images, which the model then sees as RGB with equal channels.
 
     Raises:
         UnknownNameError: If torchvision has no such model; the message names close ones.
-        ConfigError: If the weights cannot be fetched, read or fitted.
+        ConfigError: If the weights are unknown, or cannot be fetched, read or fitted.
 
     >>> import torch
     >>> trunk = TorchvisionTrunk("shufflenet_v2_x0_5")
@@ -48,21 +49,24 @@ class TorchvisionTrunk(LibraryTrunk):
 
     def __init__(self, name: str, weights: str = "none", in_channels: int = 3) -> None:
         models = _models_with(name)
-        body = _build(models, name, pretrained=weights == "pretrained")
+        body = _build(models, name, _published(models, name, weights))
         full_keys = set(body.state_dict())
         _drop_auxiliary_classifiers(body)
         features = _drop_classifier(body)
-        if weights not in ("none", "pretrained"):
+        if _is_file(weights):
             load_weights(body, weights, full_keys - set(body.state_dict()))
         super().__init__(body, features, in_channels)
 
     @classmethod
     def weights_identity(cls, arguments: Mapping[str, Any]) -> str:
         """Hash of the file that the weights come from, torchvision's name for those that it brings, or "none"."""
-        weights = str(arguments["weights"])
-        if weights == "pretrained":
-            return f"torchvision:{_default_file(str(arguments['name']))}"
-        return weights if weights == "none" else content_of(weights)
+        name, weights = str(arguments["name"]), str(arguments["weights"])
+        if weights == "none":
+            return weights
+        if _is_file(weights):
+            return content_of(weights)
+        # The name of a published file ends in the hash of its bytes, to which torchvision holds what it downloads.
+        return f"torchvision:{str(_published(_models_with(name), name, weights).url).rpartition('/')[2]}"
 
 
 def _models_with(name: str) -> ModuleType:
@@ -74,20 +78,38 @@ def _models_with(name: str) -> ModuleType:
     return models
 
 
-def _default_file(name: str) -> str:
-    """The file of a model's best weights; its name ends in their hash."""
-    return str(_models_with(name).get_model_weights(name).DEFAULT.url).rpartition("/")[2]
+def _is_file(weights: str) -> bool:
+    """Whether ``weights`` is a path: a file of weights has a dot in its name, which none of torchvision's names has."""
+    return not weights.isidentifier()
 
 
-def _build(models: ModuleType, name: str, *, pretrained: bool) -> nn.Module:
+def _published(models: ModuleType, name: str, weights: str) -> Any:
+    """What torchvision brings under the name ``weights``; None if that is "none" or a path.
+
+    Raises:
+        ConfigError: If torchvision has no such weights of the model; the message lists those that it has.
+    """
+    if weights == "none" or _is_file(weights):
+        return None
+    known = models.get_model_weights(name)
+    member = "DEFAULT" if weights == "pretrained" else weights
+    if member not in known.__members__:
+        raise ConfigError(
+            f"torchvision has no weights {weights!r} of the model {name!r}; known are "
+            f'{", ".join(one.name for one in known)}, "pretrained" for its best, "none", or the path of a file'
+        )
+    return known[member]
+
+
+def _build(models: ModuleType, name: str, published: Any) -> nn.Module:
     options: dict[str, Any] = {"transform_input": True} if name in _INCEPTIONS else {}
-    if not pretrained:
+    if published is None:
         if name in _INCEPTIONS:
             options["init_weights"] = True  # Today's default; leaving it out only draws a warning.
         model: nn.Module = models.get_model(name, weights=None, **options)
         return model
     try:
-        model = models.get_model(name, weights="DEFAULT", **options)
+        model = models.get_model(name, weights=published, **options)
     except Exception as error:  # A failed download is a URLError, a ConnectionError, a RuntimeError (wrong hash), ...
         raise no_download("torchvision", name, error) from error
     return model

@@ -154,12 +154,51 @@ def test_halved_product_ranks_like_float64(classes, monkeypatch):
 )
 @pytest.mark.parametrize("distance", ["cosine", "squared-euclidean"])
 def test_collapsed_embeddings_rank_like_float64(distance, collapse):
-    embeddings, labels = clusters(40, 15, 8, 1.0)
+    embeddings, labels = clusters(40, 16, 8, 1.0)
     embeddings = collapse(embeddings)
     expected = retrieval_metrics(embeddings, labels, backend="reference", distance=distance)
     result = retrieval_metrics(embeddings, labels, distance=distance)
     assert as_theirs(result) == pytest.approx(as_theirs(expected), abs=1e-12)
     assert result.recall_at == expected.recall_at
+
+
+@settings(max_examples=40, deadline=None)
+@given(
+    st.integers(20, 150),
+    st.integers(1, 3),
+    st.integers(2, 40),
+    st.integers(0, 10_000),
+    st.sampled_from([0.0, 1e-12, 1e-9, 1e-7, 1e-5]),
+    st.sampled_from(["squared-euclidean", "cosine"]),
+    st.booleans(),
+    st.booleans(),
+)
+def test_near_ties_in_small_tiles_rank_like_float64(count, dimension, classes, seed, spread, distance, square, halved):
+    """Many points that float32 can hardly or not at all tell apart, in many tiles with few scores in a run."""
+    import mlbench_kernels.retrieval.blocked as blocked
+
+    x, labels = integers(count, dimension, classes, seed)
+    x = x.double() + spread * torch.randn(x.shape, dtype=torch.float64, generator=torch.Generator().manual_seed(seed))
+    labels[1] = labels[0]  # at least one query has a positive, in both forms
+    inputs = (x, labels) if square else (x[1:], labels[1:], x[:-1], labels[:-1])
+    how = {"recall_at": (1, 3), "distance": distance, "per_query": True}
+    expected = retrieval_metrics(*inputs, backend="reference", **how)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(blocked, "_SMALL", 0 if halved else count)
+        patch.setattr(blocked, "_TILE", 64 * 64)
+        patch.setattr(blocked, "_LEAST_RUN", 2)
+        result = retrieval_metrics(*inputs, **how)
+    assert result.recall_at == expected.recall_at
+    for name, values in expected.per_query.items():
+        torch.testing.assert_close(result.per_query[name], values, rtol=0, atol=1e-12, equal_nan=True)
+
+
+def test_any_number_of_bytes_will_do():
+    """A tile's width is a whole number of runs, whatever the memory."""
+    embeddings, labels = clusters(230, 10, 4, 0.5)
+    split = embeddings[:20], labels[:20], embeddings[20:], labels[20:]
+    found = retrieval_metrics(*split, memory=1_100_001)
+    assert as_theirs(found) == pytest.approx(as_theirs(retrieval_metrics(*split, backend="reference")), abs=1e-12)
 
 
 def with_zero_rows():

@@ -65,6 +65,15 @@ def test_what_needs_no_files_can_be_verified(mlbench, data):
         (("verify", "folder"), "give its --path"),
         (("verify", "glyphs", "--path", "x"), "needs no files"),
         (("prepare", "glyphs"), "has nothing to fetch"),
+        (("prepare", "glyphs", "--from", "."), "needs no files"),
+        *(
+            (
+                ("prepare", own, "--from", "."),
+                f"{own}: is yours, wherever it lies, and is not prepared; a benchmark "
+                f'file says where: dataset = {{ id = "{own}", path = "..." }}',
+            )
+            for own in ("folder", "csv", "npz")
+        ),
         (("prepare", "emojis"), "did you mean"),
         (
             ("prepare", "imagenet"),

@@ -10,11 +10,12 @@ from miniatures.flowers import write_flowers
 from miniatures.imagenet import write_imagenet
 from miniatures.inaturalist import write_inaturalist
 from miniatures.inshop import write_inshop
+from miniatures.items import write_csv
 from miniatures.pet import write_pet
 from miniatures.pictures import picture
 from miniatures.sop import write_sop
 
-from mlbench.api import Counts
+from mlbench.api import Counts, DataError
 from mlbench.data.classic.cars196 import Cars196
 from mlbench.data.classic.cub200 import Cub200
 from mlbench.data.classic.dogs import StanfordDogs
@@ -24,6 +25,7 @@ from mlbench.data.classic.inaturalist2018 import INaturalist2018
 from mlbench.data.classic.inshop import InShop
 from mlbench.data.classic.pet import OxfordPet
 from mlbench.data.classic.sop import StanfordOnlineProducts
+from mlbench.data.csv_table import Csv
 from mlbench.registry import load
 from mlbench.registry.entries import find
 
@@ -87,7 +89,14 @@ def test_classes_are_in_the_order_of_their_numbers(tmp_path):
 
 
 @pytest.mark.parametrize(
-    ("dataset", "write", "box"), [(Cub200, write_cub, (2, 2, 23, 19)), (Cars196, write_cars, (2, 1, 23, 19))]
+    ("dataset", "write", "box"),
+    [
+        (Cub200, write_cub, (2, 2, 23, 19)),
+        (Cars196, write_cars, (2, 1, 23, 19)),
+        (InShop, write_inshop, (3, 2, 20, 18)),
+        (StanfordDogs, write_dogs, (2, 1, 20, 18)),
+        (Csv, write_csv, (2, 1, 20, 18)),
+    ],
 )
 def test_images_are_cropped_to_their_boxes_on_request(tmp_path, dataset, write, box):
     root = str(write(tmp_path))
@@ -96,6 +105,13 @@ def test_images_are_cropped_to_their_boxes_on_request(tmp_path, dataset, write, 
     assert whole.items.boxes[4].tolist() == list(box) and cropped.items.boxes is None
     assert np.array_equal(cropped.load(4), whole.load(4)[top:bottom, left:right])
     assert cropped.items.ids == whole.items.ids and cropped.content_hash != whole.content_hash
+
+
+def test_there_must_be_boxes_to_crop_to(tmp_path):
+    without = InShop(str(write_inshop(tmp_path, boxes=False)), crop_boxes=True)
+    for read in (lambda: without.items, lambda: without.content_hash):
+        with pytest.raises(DataError, match="inshop: crop_boxes = true, but there are no boxes here"):
+            read()
 
 
 def test_cars_in_one_folder(tmp_path):

@@ -11,7 +11,12 @@ from mlbench.registry import entries
 from mlbench.spec import load_benchmark
 
 ROOT = Path(__file__).parents[2]
-PAGES = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *sorted((ROOT / "docs").glob("*.md"))]
+PAGES = [
+    ROOT / "README.md",
+    ROOT / "CONTRIBUTING.md",
+    ROOT / "leaderboards/README.md",
+    *sorted((ROOT / "docs").glob("*.md")),
+]
 
 
 def blocks(page, language):
@@ -80,6 +85,13 @@ def test_the_plugin_of_the_guide_conforms_and_runs(tmp_path, monkeypatch, tiny, 
         monkeypatch.undo()
         sys.modules.pop("acme_margins", None)
         entries.cache_clear()
+
+
+def test_the_index_of_leaderboards_lists_every_one_and_everything_published():
+    text = (ROOT / "leaderboards/README.md").read_text(encoding="utf-8")
+    pages = [*(ROOT / "leaderboards").rglob("leaderboard.md"), *(ROOT / "leaderboards/published").iterdir()]
+    listed = set(re.findall(r"\]\(([^)]+)\)", text))
+    assert {page.relative_to(ROOT / "leaderboards").as_posix() for page in pages} <= listed
 
 
 def test_the_table_of_the_readme_is_the_committed_leaderboard():

@@ -5,6 +5,7 @@ import torch
 
 from mlbench.registry import resolve
 from mlbench.registry.schema import parameters
+from mlbench.spec import load_benchmark
 from mlbench.spec.method import Method
 from mlbench.spec.named import named_methods
 
@@ -31,6 +32,64 @@ PUBLISHED = {
         "loss.gamma": 58.95,
         "loss.weight_reg_weight": 2 * 0.3754,  # the regularizer was twice as large then
         "loss.margin": 0.4307,
+    },
+}
+
+#: The same on Cars196 and SOP. The paper gives no weight of SoftTriple's regularizer on SOP.
+ELSEWHERE = {
+    "cars196": {
+        "Contrastive": {"loss.pos_margin": 0.2652, "loss.neg_margin": 0.5409},
+        "Triplet": {"loss.margin": 0.1190},
+        "NT-Xent": {"loss.temperature": 0.0219},
+        "ProxyNCA": {"loss_optimizer.lr": 4.43e-3, "loss.softmax_scale": 7.97},
+        "Margin": {"loss_optimizer.lr": 1.11e-4, "loss.margin": 0.0781, "loss.beta": 1.3164},
+        "Margin/class": {"loss_optimizer.lr": 4.76e-5, "loss.margin": 0.0776, "loss.beta": 0.9598},
+        "N.Softmax": {"loss_optimizer.lr": 1.10e-2, "loss.temperature": 0.0886},
+        "CosFace": {"loss_optimizer.lr": 7.41e-3, "loss.margin": 0.4324, "loss.scale": 161.5},
+        "ArcFace": {"loss_optimizer.lr": 7.39e-6, "loss.margin": 20.52, "loss.scale": 49.50},
+        "FastAP": {"loss.num_bins": 27},
+        "SNR": {"loss.pos_margin": 0.1670, "loss.neg_margin": 0.9337, "loss.embedding_reg_weight": 0.0},
+        "MS": {"loss.alpha": 14.35, "loss.beta": 75.83, "loss.base": 0.66},
+        "MS+Miner": {"loss.alpha": 7.49, "loss.beta": 47.99, "loss.base": 0.63, "miner.epsilon": 0.72},
+        "SoftTriple": {
+            "loss_optimizer.lr": 1.40e-4,
+            "loss.la": 17.69,
+            "loss.gamma": 19.18,
+            "loss.weight_reg_weight": 2 * 0.0669,
+            "loss.margin": 0.3588,
+        },
+    },
+    "sop": {
+        "Contrastive": {"loss.pos_margin": 0.2850, "loss.neg_margin": 0.5130},
+        "Triplet": {"loss.margin": 0.0451},
+        "NT-Xent": {"loss.temperature": 0.0002},
+        "ProxyNCA": {"loss_optimizer.lr": 5.28e-4, "loss.softmax_scale": 10.73},
+        "Margin": {"loss_optimizer.lr": 1.82e-3, "loss.margin": 0.0915, "loss.beta": 1.1072},
+        "Margin/class": {"loss_optimizer.lr": 7.10e-5, "loss.margin": 0.0518, "loss.beta": 0.8424},
+        "N.Softmax": {"loss_optimizer.lr": 5.46e-4, "loss.temperature": 0.0630},
+        "CosFace": {"loss_optimizer.lr": 2.16e-3, "loss.margin": 0.3364, "loss.scale": 100.0},
+        "ArcFace": {"loss_optimizer.lr": 2.01e-3, "loss.margin": 18.63, "loss.scale": 220.3},
+        "FastAP": {"loss.num_bins": 16},
+        "SNR": {"loss.pos_margin": 0.3759, "loss.neg_margin": 1.0831, "loss.embedding_reg_weight": 0.0},
+        "MS": {"loss.alpha": 8.49, "loss.beta": 57.38, "loss.base": 0.41},
+        "MS+Miner": {"loss.alpha": 15.94, "loss.beta": 156.61, "loss.base": 0.72, "miner.epsilon": 0.34},
+        "SoftTriple": {"loss_optimizer.lr": 8.68e-5, "loss.la": 100.0, "loss.gamma": 47.90, "loss.margin": 0.3145},
+    },
+}
+#: Where the paper searched another range there than on CUB200 (the axes of its reports), and on which scale.
+OTHER_RANGES = {
+    "cars196": {
+        ("NT-Xent", "loss.temperature"): (1e-5, 100, True),
+        ("MS", "loss.alpha"): (0.01, 100, False),
+        ("SoftTriple", "loss.gamma"): (0.01, 100, False),
+    },
+    "sop": {
+        ("NT-Xent", "loss.temperature"): (1e-5, 100, True),
+        ("ArcFace", "loss.scale"): (0.01, 300, False),
+        ("MS", "loss.alpha"): (0.01, 100, False),
+        ("MS+Miner", "loss.beta"): (0.01, 200, False),
+        ("SoftTriple", "loss.la"): (0.01, 200, False),
+        ("SoftTriple", "loss.gamma"): (0.01, 100, False),
     },
 }
 
@@ -93,6 +152,29 @@ def test_the_published_optimum_lies_in_the_space(name):
     assert set(space) == set(PUBLISHED[name])
     for path, value in PUBLISHED[name].items():
         assert space[path].low <= value <= space[path].high, path
+
+
+def range_of(dimension):
+    return dimension.low, dimension.high, dimension.log
+
+
+@pytest.mark.parametrize("dataset", ELSEWHERE)
+def test_the_spaces_of_the_papers_other_datasets(dataset):
+    methods = {method.name: method for method in load_benchmark(f"reality-check-{dataset}").methods}
+    for name, optimum in ELSEWHERE[dataset].items():
+        assert set(methods[name].search) == set(optimum)
+        for path, dimension in methods[name].search.items():
+            assert dimension.low <= optimum[path] <= dimension.high, (name, path)
+            other = OTHER_RANGES[dataset].get((name, path), range_of(method(name).search[path]))
+            assert range_of(dimension) == other, (name, path)
+
+
+def test_soft_triple_on_sop_is_cub200s_without_the_regularizer():
+    (found,) = (item for item in load_benchmark("reality-check-sop").methods if item.name == "SoftTriple")
+    arguments = dict(method("SoftTriple").loss.arguments)
+    del arguments["weight_regularizer"]
+    assert found.loss.arguments == arguments
+    assert (found.samples_per_class, found.loss_optimizer) == (1, method("SoftTriple").loss_optimizer)
 
 
 @pytest.mark.parametrize("name", PUBLISHED)

@@ -250,14 +250,29 @@ def test_timm_without_a_network_says_what_to_do(monkeypatch, tmp_path):
         TimmTrunk("resnet18", weights="pretrained")
 
 
-def test_torchvision_without_a_network_says_what_to_do(monkeypatch, tmp_path):
+@pytest.mark.parametrize("weights", ["pretrained", "IMAGENET1K_V1"])
+def test_torchvision_without_a_network_says_what_to_do(weights, monkeypatch, tmp_path):
     def unreachable(*args, **kwargs):
         raise urllib.error.URLError("Network is unreachable")
 
     monkeypatch.setenv("TORCH_HOME", str(tmp_path))
     monkeypatch.setattr("torch.hub.urlopen", unreachable)
     with pytest.raises(ConfigError, match=r"torchvision model 'googlenet': .*Network is unreachable.* pass the path"):
-        TorchvisionTrunk("googlenet", weights="pretrained")
+        TorchvisionTrunk("googlenet", weights=weights)
+
+
+def test_torchvision_brings_the_weights_that_are_named(monkeypatch, tmp_path):
+    """From its cache folder, filled by hand: each name leads to a file of its own."""
+    monkeypatch.setenv("TORCH_HOME", str(tmp_path))
+    checkpoints = tmp_path / "hub" / "checkpoints"
+    checkpoints.mkdir(parents=True)
+    first_layers = {}
+    for weights, digits in (("IMAGENET1K_V1", "8738ca79"), ("IMAGENET1K_V2", "5c1a4163")):
+        model = import_torchvision().models.get_model("mobilenet_v3_large")
+        torch.save(model.state_dict(), checkpoints / f"mobilenet_v3_large-{digits}.pth")
+        first_layers[weights] = model.features[0][0].weight.detach().clone()
+    for weights, expected in first_layers.items():
+        assert torch.equal(TorchvisionTrunk("mobilenet_v3_large", weights=weights).body.features[0][0].weight, expected)
 
 
 def test_embeddings_are_a_linear_map_of_the_features():

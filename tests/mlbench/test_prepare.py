@@ -117,6 +117,64 @@ def test_a_dataset_without_anything_says_how_to_get_it(root: Path, archive: Path
         prepare("toy", _toy(archive), "nowhere")
 
 
+def test_another_source_is_not_taken_for_what_was_prepared(root: Path, archive: Path, unpacked: Path) -> None:
+    toy, other = _toy(archive, checksum=""), archive.with_name("other.zip")
+    shutil.copy(archive, other)
+    with zipfile.ZipFile(other, "a") as file:
+        file.writestr("readme.txt", "another file, with the same images")
+    prepare("toy", toy, str(archive))
+    prepare("toy", toy, str(root / "toy"))  # where it lies
+    for source in (other, unpacked):
+        with pytest.raises(DataError, match=r"toy: was prepared from other files, .*--again"):
+            prepare("toy", toy, str(source))
+    assert prepare("toy", toy, str(unpacked), again=True) == unpacked == prepare("toy", toy, str(unpacked))
+    with pytest.raises(DataError, match=rf"toy: was prepared from {unpacked}, .*--again"):
+        prepare("toy", toy, str(archive))
+    with pytest.raises(DataError, match="toy: --from nowhere: no such file or folder"):
+        prepare("toy", toy, "nowhere")
+    assert dataset_folder("toy") == unpacked
+
+
+def test_an_optional_archive_is_taken_but_not_asked_for(root: Path, archive: Path, tmp_path: Path) -> None:
+    class Toy(_toy(archive)):  # type: ignore[misc]
+        archives = (*_toy(archive).archives, Archive(name="notes.txt", folder=".notes", optional=True))
+
+    assert not (prepare("toy", Toy, str(archive)) / ".notes").exists()
+    shelf = tmp_path / "shelf"
+    shelf.mkdir()
+    shutil.copy(archive, shelf)
+    (shelf / "notes.txt").write_text("mine")
+    with pytest.raises(DataError, match=r"toy: was prepared from other files, .*--again"):
+        prepare("toy", Toy, str(shelf))
+    folder = prepare("toy", Toy, str(shelf), again=True)
+    assert (folder / ".notes" / "notes.txt").read_text() == "mine"
+
+
+def test_what_the_user_put_where_prepared_sets_lie_is_never_removed(
+    root: Path, archive: Path, unpacked: Path, tmp_path: Path
+) -> None:
+    mine = root / "toy"
+    shutil.copytree(unpacked, mine)
+    with pytest.raises(DataError, match=rf"{mine}: holds files that were not prepared; name it with --from"):
+        prepare("toy", _toy(archive), str(archive))
+    for again in (False, True):
+        assert prepare("toy", _toy(archive), str(mine), again=again) == mine == dataset_folder("toy")
+    for source in (archive, unpacked):
+        with pytest.raises(DataError, match="holds files that were not prepared"):
+            prepare("toy", _toy(archive), str(source), again=True)
+    assert set(Folder(str(mine)).items.ids) == set(NAMES)
+
+
+def test_an_archive_that_cannot_be_read_is_named(root: Path, archive: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def refuse(*arguments: object) -> None:
+        raise OSError(errno.EIO, "Input/output error")
+
+    monkeypatch.setattr(hashlib, "file_digest", refuse)
+    with pytest.raises(DataError, match=r"toy\.zip: cannot be read: Input/output error"):
+        prepare("toy", _toy(archive), str(archive))
+    assert archive.exists() and _nothing_prepared(root)
+
+
 def test_a_wrong_checksum_keeps_the_users_file(root: Path, archive: Path) -> None:
     with pytest.raises(DataError, match=r"md5 is .*its owner's file has 0000"):
         prepare("toy", _toy(archive, checksum="md5:0000"), str(archive))
@@ -196,6 +254,9 @@ class Toy(Folder):
     archives = (Archive(name="toy.zip"),)
     expected = Counts(classes=2, items=4)
 
+    def __init__(self, path=None):
+        super().__init__(path)
+
 write, written = unpacking._write, []
 
 def write_then_die(member, path):
@@ -238,7 +299,7 @@ def test_a_second_process_waits_and_finds_it_done(root: Path, archive: Path) -> 
         assert waiting.wait(30)
         # What the first process does meanwhile.
         shutil.copytree(archive.with_name("mine"), root / "toy")
-        (root / "toy" / ".mlbench-prepared.json").write_text("{}")
+        (root / "toy" / ".mlbench-prepared.json").write_text('{"archives": {"toy.zip": ""}}')
     second.join(30)
     assert told == ["waiting for another process that prepares toy"]
 

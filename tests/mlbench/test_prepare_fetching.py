@@ -1,9 +1,12 @@
 """Archives come whole or not at all, and a broken download goes on where it stopped."""
 
+import errno
 import hashlib
 import os
 import random
+import ssl
 from collections.abc import Iterator
+from http.client import HTTPResponse
 from pathlib import Path
 
 import pytest
@@ -48,6 +51,42 @@ def test_a_broken_download_goes_on(offer: Offer, tmp_path: Path, resumes: bool) 
     assert not (tmp_path / "toy.zip").exists()
     assert fetch(_archive(offer), tmp_path, _nothing).read_bytes() == CONTENT
     assert offer.ranges == [None, "bytes=20000-"]
+
+
+@pytest.mark.parametrize(
+    "error",
+    [
+        ssl.SSLError(1, "[SSL: DECRYPTION_FAILED_OR_BAD_RECORD_MAC] bad record mac"),
+        OSError(errno.EHOSTUNREACH, "No route to host"),
+        TimeoutError("The read operation timed out"),
+    ],
+)
+@pytest.mark.parametrize("in_mid", [True, False])
+def test_a_network_that_fails_is_told_as_such(
+    offer: Offer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, error: OSError, in_mid: bool
+) -> None:
+    """The number of a TLS error is that of a disk without permission."""
+    read, broken = HTTPResponse.read, []
+
+    def read_then_fail(response: HTTPResponse, amount: int) -> bytes:
+        if broken:
+            raise error
+        broken.append(response)
+        return read(response, 20_000)
+
+    def fail(response: HTTPResponse) -> None:
+        raise error
+
+    with monkeypatch.context() as patch:
+        patch.setattr(HTTPResponse, *(("read", read_then_fail) if in_mid else ("begin", fail)))
+        with pytest.raises(DataError) as caught:
+            fetch(_archive(offer), tmp_path, _nothing)
+    said = str(caught.value)
+    assert said.startswith(f"toy.zip: cannot be fetched from {offer.url}/toy.zip: ")
+    assert str(error) in said and "give the same command again, it goes on where it stopped" in said
+    assert "written" not in said and "MLBENCH_DATA" not in said
+    assert fetch(_archive(offer), tmp_path, _nothing).read_bytes() == CONTENT
+    assert offer.ranges[-1] == ("bytes=20000-" if in_mid else None)
 
 
 def test_a_download_that_was_whole_but_not_yet_named_is_taken(offer: Offer, tmp_path: Path) -> None:

@@ -148,6 +148,14 @@ def test_published_weights_are_identified_by_their_exact_name():
     assert found == "torchvision:googlenet-1378be20.pth"
 
 
+def test_weights_that_torchvision_names_are_identified_by_their_file():
+    def resnet50(weights):
+        return trunk(id="torchvision", name="resnet50", weights=weights)["weights"]
+
+    assert resnet50("IMAGENET1K_V1") == "torchvision:resnet50-0676ba61.pth"
+    assert resnet50("IMAGENET1K_V2") == resnet50("pretrained") == "torchvision:resnet50-11ad3fa6.pth"
+
+
 def test_a_trunk_without_weights_is_identified_as_ever():
     for arguments in ({"id": "timm", "name": "test_resnet"}, {"id": "torchvision", "name": "resnet50"}):
         assert trunk(**arguments) == {"name": arguments["name"], "weights": "none"}
@@ -160,6 +168,11 @@ def test_weights_that_are_not_there_stop_a_plan(library, tmp_path):
 
 
 def test_published_weights_that_do_not_exist_stop_a_plan():
+    known = r"IMAGENET1K_V1, IMAGENET1K_V2, \"pretrained\" for its best, \"none\", or the path of a file$"
+    with pytest.raises(
+        ConfigError, match=rf"^model.trunk: .* no weights 'IMAGENET_V1' of the model 'resnet50'.*{known}"
+    ):
+        trunk(id="torchvision", name="resnet50", weights="IMAGENET_V1")
     with pytest.raises(ConfigError, match=r"^model.trunk: timm has no pretrained weights of 'botnet50ts_256'"):
         trunk(id="timm", name="botnet50ts_256", weights="pretrained")
 

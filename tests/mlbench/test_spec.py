@@ -65,10 +65,15 @@ def test_the_shipped_benchmarks():
 
 
 @pytest.mark.parametrize(("dataset", "every", "patience"), [("cub200", 2, 9), ("cars196", 5, 14), ("sop", 20, 39)])
-def test_the_papers_datasets_differ_by_when_they_validate_and_stop(dataset, every, patience):
+def test_the_papers_datasets_differ_by_methods_and_by_when_they_validate_and_stop(dataset, every, patience):
     changes = [f"dataset={dataset}", f"training.evaluate_every={every}", f"training.patience={patience}"]
     paper = load_benchmark("reality-check", [*changes, f"name=reality-check-{dataset}"])
-    assert load_benchmark(f"reality-check-{dataset}").model_copy(update={"summary": paper.summary}) == paper
+    shipped = load_benchmark(f"reality-check-{dataset}")
+    assert [method.name for method in shipped.methods] == [method.name for method in paper.methods]
+    if dataset == "cub200":
+        assert shipped.methods == paper.methods
+    update = {"summary": paper.summary, "methods": paper.methods}
+    assert shipped.model_copy(update=update) == paper
 
 
 def test_the_reality_check_has_the_papers_size():

@@ -15,10 +15,11 @@ import pytest
 from mlbench.perf import as_table, measured, report, take_turns
 
 # name: (queries, dimension, classes, smallest class, largest class, noise of the clusters)
+# With the noise of "trained" MAP@R is about 25% at the sizes of CUB and Cars, as that of trained networks.
 PROBLEMS = {
-    "CUB-size, trained": (5_924, 512, 100, 41, 60, 5.0),
+    "CUB-size, trained": (5_924, 512, 100, 41, 60, 3.05),
     "CUB-size, untrained": (5_924, 512, 100, 41, 60, 100.0),
-    "Cars-size, trained": (8_131, 512, 98, 68, 97, 5.0),
+    "Cars-size, trained": (8_131, 512, 98, 68, 97, 3.05),
     "SOP-size, trained": (60_502, 128, 11_316, 2, 12, 1.2),
     "SOP-size, untrained": (60_502, 128, 11_316, 2, 12, 100.0),
 }

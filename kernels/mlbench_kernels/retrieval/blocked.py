@@ -1,7 +1,7 @@
 """Retrieval ranks in one streaming pass over tiles of the score matrix.
 
 Nothing of size N x N or N x k is kept. Each tile of scores is compared with one number per query, its gate
-(see `positives.py`); almost always the largest score in a run of 32 stays below it and nothing else is looked at. In
+(see `positives.py`); almost always the largest score in a short run stays below it and nothing else is looked at. In
 the square form the score is symmetric, so half of the tiles are enough.
 
 Published fast evaluations keep the k nearest neighbours of every query. Counting ahead of the positives needs
@@ -20,11 +20,12 @@ from ..precision import ieee_float32
 from .points import centre_and_scale, make_points
 from .positives import ENTRY_BYTES, Positives
 
-_RUN = 32
+_RUN = 32  # scores looked at together, at most
+_LEAST_RUN = 8
 _PROBES = (64, 1024)  # references of the first looks
-_TILE = 1 << 20  # elements of a tile: what a shared cache holds
+_TILE = 1 << 21  # elements of a tile: what a shared cache holds
 _WIDTH = 8192  # columns of a rectangle: all references of a small problem, so that one look fills all ranks
-_SMALL = 8192  # up to here whole tiles seen once, by rows, are faster than half of them seen twice
+_SMALL = 4096  # up to here whole tiles seen once, by rows, are faster than half of them seen twice
 _BATCH = 1 << 20  # scores looked at closely together
 _TILE_BYTES = 16  # per element of a tile, its share of everything that is proportional to it
 
@@ -57,7 +58,7 @@ def blocked_ranks(
             scale, _, _ = centre_and_scale(queries, cosine)
             left = make_points(queries, query_order.index, scale, centre, unit, cosine)
         relevant = reference_order.spans(query_order.label)[1] - int(square)
-        for span in _groups(relevant, memory // 2):
+        for span in _groups(relevant, memory * 3 // 4):
             state = Positives(
                 left, right, query_order, reference_order, span, largest_k, all_ranks, square, memory // 4
             )
@@ -82,9 +83,12 @@ def _stream(state: Positives, symmetric: bool, memory: int) -> None:
     # Of many equal references only the first few can be ahead of a positive that matters: those before it, less its
     # positives and itself, already fill all ranks that do. Without this, collapsed embeddings would be all hits.
     count = len(state.references.index)
-    columns = (state.references.depth < state.enough).nonzero().flatten()
+    shown = torch.zeros(len(state.references.left), dtype=torch.bool, device=state.gate.device)
+    shown[:count] = state.references.depth < state.enough
+    columns = shown.nonzero().flatten()
     whole = len(columns) == count
-    columns = torch.nn.functional.pad(columns, (0, -len(columns) % _RUN), value=count)  # a padding point
+    filler = (~shown).nonzero().flatten()[: -len(columns) % _RUN]  # padding points or some of those equal references
+    columns = torch.cat((columns, filler))
     elements = max(_RUN * _RUN, min(_TILE, memory // _TILE_BYTES))
     if len(columns) > _WIDTH:
         for size in _PROBES:
@@ -93,12 +97,14 @@ def _stream(state: Positives, symmetric: bool, memory: int) -> None:
     if symmetric and whole and 2 * len(alive) > count > _SMALL:
         _triangle(state, int(elements**0.5) // _RUN * _RUN)
         return
-    width = min(_WIDTH, len(columns), elements // _RUN)
+    columns = columns.view(_RUN, -1).T.flatten()  # a class in many runs, so that the largest of runs tell more
+    width = min(_WIDTH, len(columns), elements // _RUN // _RUN * _RUN)
     for part in columns.split(width):
         right = state.references.right(part).T
         for rows in _split(alive, max(1, elements // width)):
             _rectangle(state, rows, part, right)
-            state.tighten(int(rows[0]), int(rows[-1]) + 1)
+            if width < len(columns):
+                state.tighten(int(rows[0]), int(rows[-1]) + 1)
 
 
 def _probe(state: Positives, columns: Tensor, elements: int) -> None:
@@ -155,7 +161,8 @@ def _observe(state: Positives, tile: Tensor, own: Tensor, other: Tensor, by_row:
     """
     error = state.error(own, state.references.radius[other].max())
     bound = state.gate[own] - error
-    runs = tile.unflatten(1, (-1, _RUN)).amax(dim=2) if by_row else tile.unflatten(0, (-1, _RUN)).amax(dim=1).T
+    run = _run_length(tile.shape[int(by_row)], state.enough)
+    runs = tile.unflatten(1, (-1, run)).amax(dim=2) if by_row else tile.unflatten(0, (-1, run)).amax(dim=1).T
     runs = runs[: len(own)]
     hot = runs >= bound[:, None]
     crowded = (hot.sum(dim=1) > state.enough).nonzero().flatten() if state.enough < runs.shape[1] else own[:0]
@@ -165,24 +172,32 @@ def _observe(state: Positives, tile: Tensor, own: Tensor, other: Tensor, by_row:
         bound = bound.index_copy(0, crowded, filled.maximum(bound[crowded]))
         hot = runs >= bound[:, None]
     found = False
-    for query, reference, score in _hits(tile, hot, bound, by_row):
+    for query, reference, score in _hits(tile, hot, bound, run, by_row):
         found = True
         state.observe(own.index_select(0, query), other.index_select(0, reference), score, error.index_select(0, query))
     return found
 
 
-def _hits(tile: Tensor, hot: Tensor, bound: Tensor, by_row: bool) -> Iterator[tuple[Tensor, Tensor, Tensor]]:
-    """Place of query, place of reference and score of the hits, looking closely only at `hot` runs `[B, C / run]`."""
+def _run_length(width: int, enough: int) -> int:
+    """A power of two, such that the `enough` largest scores of a row are mostly in different runs."""
+    run = _RUN
+    while run > _LEAST_RUN and width // run < 2 * enough:
+        run //= 2
+    return run
+
+
+def _hits(tile: Tensor, hot: Tensor, bound: Tensor, size: int, by_row: bool) -> Iterator[tuple[Tensor, Tensor, Tensor]]:
+    """Place of query, place of reference and score of the hits, looking closely only at `hot` runs `[B, C / size]`."""
     at = hot.flatten().nonzero().flatten()
-    for part in _split(at, _BATCH // _RUN):
+    for part in _split(at, _BATCH // size):
         query = part // hot.shape[1]
         run = part - query * hot.shape[1]
         if by_row:
-            score = tile.view(-1, _RUN).index_select(0, part)  # [H, run]
+            score = tile.view(-1, size).index_select(0, part)  # [H, size]
         else:
-            score = tile.unflatten(0, (-1, _RUN))[run, :, query]
+            score = tile.unflatten(0, (-1, size))[run, :, query]
         hit = (score >= bound.index_select(0, query)[:, None]).flatten().nonzero().flatten()
         if len(hit):
-            owner = hit // _RUN
-            reference = run.index_select(0, owner) * _RUN + (hit - owner * _RUN)
+            owner = hit // size
+            reference = run.index_select(0, owner) * size + (hit - owner * size)
             yield query.index_select(0, owner), reference, score.flatten().index_select(0, hit)

@@ -22,7 +22,8 @@ from ..precision import FLOAT32_ROUNDOFF
 
 _PAD = 64
 _NEVER = -1e30  # the score of padding rows: below every real score, finite so that no product becomes NaN
-_CHUNK = 1 << 20  # elements of float64 scratch
+_LEAST_NORM = 1e-300  # so that a zero row stays one
+_CHUNK = 1 << 16  # elements of float64 scratch: what a core's own cache holds
 
 
 @dataclass(frozen=True)
@@ -50,16 +51,18 @@ class Points:
     cosine: bool
 
     def right(self, rows: Tensor | slice) -> Tensor:
-        """The right-hand factor `[..., D + 2]` of the given rows: `[x', 1, w]`."""
-        left = self.left[rows]
-        return torch.cat((left[..., :-2], left[..., -1:], left[..., -2:-1]), dim=-1)
+        """The right-hand factor `[n, D + 2]` of the given rows: `[x', 1, w]`."""
+        right = self.left[rows].clone() if isinstance(rows, slice) else self.left.index_select(0, rows)
+        right[:, -2:] = right[:, -2:].flip(1)
+        return right
 
 
 def error_factor(dimension: int) -> float:
-    """`f` such that a computed score is within `f (r_a + r_b)^2` of the true one, whatever the order of summation.
+    """`f` such that a score computed in float32 is within `f (r_a + r_b)^2` of the true one, in any order of summation.
 
     The product of `n = D + 2` terms is off by at most `n u sum|terms|` to first order (Higham, "Accuracy and
-    Stability of Numerical Algorithms", section 3.1); eight more units cover the rounding of the factors.
+    Stability of Numerical Algorithms", section 3.1); eight more units cover the rounding of the factors. Of a
+    product in float64 only these remain, as of one of no dimensions.
     """
     return (dimension + 10) * FLOAT32_ROUNDOFF / 2
 
@@ -67,7 +70,7 @@ def error_factor(dimension: int) -> float:
 def centre_and_scale(embeddings: Tensor, cosine: bool) -> tuple[Tensor, Tensor, float]:
     """The divisor `[N]` that normalises each row, the centre `[D]`, and a power of two that brings norms to about 1."""
     norm = torch.cat([part.double().norm(dim=1) for part in _parts(embeddings)])
-    scale = norm.clamp_min(1e-300) if cosine else torch.ones_like(norm)
+    scale = norm.clamp_min(_LEAST_NORM) if cosine else torch.ones_like(norm)
     # Relative to the first row, so that rows that are all equal have a centre without any rounding error.
     first = embeddings[0].double() / scale[0]
     total = torch.zeros_like(first)
@@ -87,11 +90,13 @@ def make_points(embeddings: Tensor, index: Tensor, scale: Tensor, centre: Tensor
     left[count:, -2] = _NEVER
     done = 0
     for rows in index.split(_rows(embeddings)):
-        x = (embeddings[rows].double() / scale[rows, None] - centre) * unit
+        x = embeddings.index_select(0, rows).double()
+        empty = _empty(x, scale[rows]) if cosine else None
+        x.div_(scale[rows, None]).sub_(centre).mul_(unit)
         half = x.square().sum(dim=1) / 2
-        if cosine:
+        if empty is not None:
             # A zero row has no direction; its cosine with everything is 0, that of a vector at squared distance 2.
-            half += 0.5 * (embeddings[rows] == 0).all(dim=1)
+            half[empty] += 0.5
         left[done : done + len(rows), :-2] = x
         left[done : done + len(rows), -2] = -half
         done += len(rows)
@@ -99,6 +104,12 @@ def make_points(embeddings: Tensor, index: Tensor, scale: Tensor, centre: Tensor
     radius[count:] = 0
     twin, depth = _twins(embeddings)
     return Points(left, radius, embeddings, scale, index, twin[index], depth[index], cosine)
+
+
+def _empty(rows: Tensor, scale: Tensor) -> Tensor:
+    """Places of the zero rows."""
+    candidates = (scale == _LEAST_NORM).nonzero().flatten()
+    return candidates[~rows[candidates].any(dim=1)]
 
 
 def _twins(embeddings: Tensor) -> tuple[Tensor, Tensor]:
@@ -116,6 +127,16 @@ def _twins(embeddings: Tensor) -> tuple[Tensor, Tensor]:
     twin, depth = torch.empty_like(order), torch.empty_like(order)
     twin[order], depth[order] = order[head], place - head
     return twin, depth
+
+
+def close_scores(queries: Points, rows: Tensor, references: Points, columns: Tensor) -> Tensor:
+    """Float64 scores `[H]` of pairs of sorted positions, from the factors: off by `error_factor(0)`, their rounding."""
+    result = torch.empty(len(rows), dtype=torch.float64, device=rows.device)
+    size = _rows(queries.source)
+    for out, row, column in zip(result.split(size), rows.split(size), columns.split(size), strict=True):
+        left = queries.left.index_select(0, row).double()
+        torch.sum(left.mul_(references.right(column).double()), dim=1, out=out)
+    return result
 
 
 def exact_scores(queries: Points, rows: Tensor, references: Points, columns: Tensor) -> Tensor:

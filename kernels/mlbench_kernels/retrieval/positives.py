@@ -6,9 +6,10 @@ import torch
 from torch import Tensor
 
 from ..labels import LabelOrder
-from .points import Points, error_factor, exact_scores
+from .points import Points, close_scores, error_factor, exact_scores
 
-ENTRY_BYTES = 96  # peak bytes per (query, positive) pair, scratch included
+ENTRY_BYTES = 104  # peak bytes per (query, positive) pair, reached at the end; 56 of them while tiles are looked at
+_SCRATCH = 4 << 20  # bytes of classes scored in one product: what a shared cache holds
 _PIECE = 256  # queries of one class whose positives are scored in one product
 
 
@@ -23,7 +24,8 @@ class Positives:
     `gate[q]` is a score below which nothing can change a metric of query q any more. It rises as negatives are
     counted: once the k-th positive is known to be ranked too low to matter, only what is ahead of the (k-1)-th counts.
 
-    A negative whose score is within the rounding error of a positive is placed by exact scores, and by the lowest
+    The positives' scores are products in float64 of the rounded factors. A negative whose score is within the rounding
+    error of a positive is placed by such a product too, if that is not enough by exact scores, and by the lowest
     reference index where those are equal, so the ranks are those of float64 whatever the tiling.
     """
 
@@ -47,29 +49,30 @@ class Positives:
         start, size = reference_order.spans(self._label)
         self.relevant = size - int(square)  # [Q], R of each query
         self.cap = self.relevant.clamp_min(largest_k)  # [Q], ranks beyond it do not matter
-        self.enough = int((self.cap + self.relevant).max()) + 1  # this many references fill all ranks that matter
+        self.enough = int(self.cap.max()) + 1  # this many, one perhaps the query itself, fill all ranks that matter
         self._offset = torch.cat((size.new_zeros(1), (self.relevant + 1).cumsum(0)))  # [Q + 1]
         self._cuts: list[int] = self._offset.tolist()
         entries, device = self._cuts[-1], queries.left.device
-        self._score = torch.full((entries,), -torch.inf, dtype=torch.float32, device=device)
+        self._score = torch.full((entries,), -torch.inf, dtype=torch.float64, device=device)
         self._positive = torch.zeros(entries, dtype=torch.int64, device=device)
         self._count = torch.zeros(entries, dtype=torch.int64, device=device)
         self._score_all(start, size, square)
 
         self._row = torch.repeat_interleave(self.relevant + 1)  # [entries], query of each entry
-        self._key = _keys(self._row, self._score)
-        self._k = torch.arange(1, entries + 1, device=device) - self._offset[self._row]
-        real = self._k <= self.relevant[self._row]
+        self._key = _keys(self._row, self._score.float())
+        self._k = torch.arange(1, entries + 1, device=device) - self._offset.index_select(0, self._row)
+        relevant = self.relevant.index_select(0, self._row)
+        real = self._k <= relevant
         # Beyond rank R only the nearest positive matters, and only up to the largest K of Recall@K, unless all do.
         far = (self._k == 1) | all_ranks
-        limit = torch.where(far, self.cap[self._row], self.relevant[self._row])
+        limit = torch.where(far, self.cap.index_select(0, self._row), relevant)
         self._spare = torch.where(real, limit - self._k, -1)
 
         self._factor = error_factor(queries.source.shape[1])
         radius = queries.radius[self.first : self.last]
-        theirs = torch.where(real, references.radius[self._positive], 0.0)
+        theirs = torch.where(real, references.radius.index_select(0, self._positive), 0.0)
         farthest = torch.zeros_like(radius).scatter_reduce_(0, self._row, theirs, "amax")
-        self._slack = self._factor * (radius + farthest).square()
+        self._slack = error_factor(0) * (radius + farthest).square()
         self._unsure: list[tuple[Tensor, Tensor, Tensor, Tensor]] = []
         self._unsure_count = 0
         self.gate = torch.full_like(radius, torch.inf)
@@ -83,20 +86,24 @@ class Positives:
         head |= (place - place[head][head.cumsum(0) - 1]) % _PIECE == 0
         begin = place[head]
         length = torch.diff(begin, append=begin.new_tensor([len(size)]))
-        shapes, member = torch.stack((length, size[head])).unique(dim=1, return_inverse=True)
-        for shape, (n_queries, n_references) in enumerate(shapes.T.tolist()):
+        base = int(size.max()) + 1
+        shapes, member = (length * base + size[head]).unique(return_inverse=True)
+        for shape, code in enumerate(shapes.tolist()):
+            n_queries, n_references = divmod(code, base)
             if n_references <= int(square):
                 continue
             width = self.queries.left.shape[1]
             cost = 48 * n_queries * n_references + 16 * width * (n_queries + n_references)
-            for part in begin[member == shape].split(max(1, self.memory // cost)):
+            for part in begin[member == shape].split(max(1, min(self.memory, _SCRATCH) // cost)):
                 q = part[:, None] + torch.arange(n_queries, device=part.device)
                 r = start[part][:, None] + torch.arange(n_references, device=part.device)
                 self._score_classes(q, r, square)
 
     def _score_classes(self, q: Tensor, r: Tensor, square: bool) -> None:
         """Positives of `G` equally shaped classes: queries `q` `[G, n]`, references `r` `[G, m]`."""
-        score = torch.bmm(self.queries.left[q + self.first], self.references.right(r).mT)  # [G, n, m]
+        left = self.queries.left.index_select(0, (q + self.first).flatten()).double()
+        right = self.references.right(r.flatten()).double()
+        score = torch.bmm(left.view(*q.shape, -1), right.view(*r.shape, -1).mT)  # [G, n, m]
         if square:
             score.masked_fill_((q + self.first)[:, :, None] == r[:, None, :], -torch.inf)
         score, order = score.sort(dim=2, descending=True)
@@ -107,8 +114,14 @@ class Positives:
 
     def error(self, rows: Tensor | slice, radius: Tensor) -> Tensor:
         """How far a computed score and a positive's may be from the truth together, for references of this radius."""
-        reach = self.queries.radius[self.first : self.last][rows] + radius
-        return self._slack[rows] + self._factor * reach.square()
+        return self._slack[rows] + self._factor * self._reach(rows, radius).square()
+
+    def _close_error(self, rows: Tensor, radius: Tensor) -> Tensor:
+        """The same for scores that are off by what their factors were rounded, `close_scores`."""
+        return self._slack[rows] + error_factor(0) * self._reach(rows, radius).square()
+
+    def _reach(self, rows: Tensor | slice, radius: Tensor) -> Tensor:
+        return self.queries.radius[self.first : self.last][rows] + radius
 
     def observe(self, row: Tensor, column: Tensor, score: Tensor, error: Tensor) -> None:
         """Count references seen.
@@ -144,28 +157,45 @@ class Positives:
         """Place the remembered negatives among the positives `[sure, place)` that are as near, exactly."""
         if not self._unsure:
             return
-        row, column, sure, place = (torch.cat(parts) for parts in zip(*self._unsure, strict=True))
+        sure = torch.cat([part[2] for part in self._unsure])
+        # Gates have risen since: where the nearest of these positives does not matter any more, none of them does.
+        _, ahead = self._ahead(0, self.last - self.first)
+        live = (ahead.index_select(0, sure) <= self._spare.index_select(0, sure)).nonzero().flatten()
+        row, column, sure, place = (torch.cat(parts).index_select(0, live) for parts in zip(*self._unsure, strict=True))
         self._unsure, self._unsure_count = [], 0
         owner = torch.repeat_interleave(place - sure)
         begin = (place - sure).cumsum(0) - (place - sure)
-        positive = self._positive[sure[owner] + torch.arange(len(owner), device=row.device) - begin[owner]]
-        earlier = self.references.index[positive] < self.references.index[column[owner]]
-        ahead = earlier.long()
-        # Equal references have equal scores; only the others need to be looked at.
-        other = (self.references.twin[positive] != self.references.twin[column[owner]]).nonzero().flatten()
-        query = row[owner[other]] + self.first
-        mine = exact_scores(self.queries, query, self.references, positive[other])
-        theirs = exact_scores(self.queries, query, self.references, column[owner[other]])
-        ahead[other] = ((mine > theirs) | ((mine == theirs) & earlier[other])).long()
-        at = sure.index_add(0, owner, ahead)
+        entry = sure[owner] + torch.arange(len(owner), device=row.device) - begin[owner]
+        # Exact scores cost the most, so scores without the error of the product come first.
+        score = close_scores(self.queries, row + self.first, self.references, column)
+        error = self._close_error(row, self.references.radius[column])
+        lead = self._score[entry] - score[owner]
+        ahead = lead > 0
+        near = (lead.abs() <= error[owner]).nonzero().flatten()
+        whose = owner[near]
+        ahead[near] = self._exactly_ahead(row[whose] + self.first, self._positive[entry[near]], column[whose])
+        at = sure.index_add(0, owner, ahead.long())
         self._count.scatter_add_(0, at, torch.ones_like(at))
+
+    def _exactly_ahead(self, query: Tensor, positive: Tensor, negative: Tensor) -> Tensor:
+        """Whether each positive is ahead of the negative beside it, by exact scores and then by index."""
+        references = self.references
+        earlier = references.index[positive] < references.index[negative]
+        ahead = earlier.clone()
+        # Equal references have equal scores; only the others need to be looked at.
+        other = (references.twin[positive] != references.twin[negative]).nonzero().flatten()
+        mine, theirs = (
+            exact_scores(self.queries, query[other], references, side[other]) for side in (positive, negative)
+        )
+        ahead[other] = (mine > theirs) | ((mine == theirs) & earlier[other])
+        return ahead
 
     def _ahead(self, start: int, stop: int) -> tuple[Tensor, Tensor]:
         """Queries (from 0) of the entries of queries `[start, stop)`, and the negatives ahead of each entry."""
         low, high = self._cuts[start], self._cuts[stop]
         total = torch.cat((self._count.new_zeros(1), self._count[low:high].cumsum(0)))
         row = self._row[low:high] - start
-        return row, total[1:] - total[self._offset[start:stop] - low][row]
+        return row, total[1:] - total[self._offset[start:stop] - low].index_select(0, row)
 
     def tighten(self, start: int, stop: int) -> None:
         """Raise the gates of queries `[start, stop)` by what has been counted."""
@@ -173,7 +203,7 @@ class Positives:
         row, ahead = self._ahead(start, stop)
         matters = (ahead <= self._spare[low:high]).long()
         alive = torch.zeros(stop - start, dtype=torch.int64, device=row.device).index_add_(0, row, matters)
-        worst = self._score[self._offset[start:stop] + alive - 1]
+        worst = self._score[self._offset[start:stop] + alive - 1].float()
         self.gate[start:stop] = torch.where(alive > 0, worst, torch.inf)
 
     def forget(self) -> None:

@@ -9,21 +9,18 @@ import numpy.typing as npt
 from mlbench.api.dataset import ItemTable
 from mlbench.api.errors import DataError
 from mlbench.data.classic.entries import item_table
-from mlbench.data.classic.image_files import OwnerFolder
+from mlbench.data.classic.image_files import ImageFiles, OwnerFolder
 from mlbench.data.content import Part, table_parts
 
 
-class BoxedFolder(OwnerFolder):
-    """Image files in their owner's layout, with a box around the object in each.
+class Boxed(ImageFiles):
+    """Image files with a box around the object in each.
 
     Args:
-        path: The folder that the owner's archives unpack into, or the one that holds it; by default where
-            ``mlbench datasets prepare`` put it.
-        crop_boxes: Cut every image to its box, as some of the literature does. The Reality Check does not.
+        crop_boxes: Cut every image to its box.
     """
 
-    def __init__(self, path: str | None = None, crop_boxes: bool = False) -> None:
-        super().__init__(path)
+    def __init__(self, crop_boxes: bool) -> None:
         self._crop = crop_boxes
 
     @cached_property
@@ -31,9 +28,13 @@ class BoxedFolder(OwnerFolder):
         """The item table; without boxes where the images are cropped to them.
 
         Raises:
-            DataError: If the folder or its annotation is not the dataset's, or damaged.
+            DataError: If the folder or its annotation is not the dataset's, or damaged, or has no boxes to crop to.
         """
-        return replace(self._boxed, boxes=None) if self._crop else self._boxed
+        if not self._crop:
+            return self._boxed
+        if self._boxed.boxes is None:
+            raise DataError(f"{self.id}: crop_boxes = true, but there are no boxes here; add them, or leave it out")
+        return replace(self._boxed, boxes=None)
 
     def load(self, index: int) -> npt.NDArray[np.uint8]:
         """Decode an image to RGB ``[H, W, 3]``, cropped to its box if so configured.
@@ -58,3 +59,17 @@ class BoxedFolder(OwnerFolder):
 
     def _parts(self) -> list[Part]:
         return [self.id, *table_parts(self._boxed), *(["cropped"] if self._crop else [])]
+
+
+class BoxedFolder(Boxed, OwnerFolder):
+    """Image files in their owner's layout, with a box around the object in each.
+
+    Args:
+        path: The folder that the owner's archives unpack into, or the one that holds it; by default where
+            ``mlbench datasets prepare`` put it.
+        crop_boxes: Cut every image to its box, as some of the literature does. The Reality Check does not.
+    """
+
+    def __init__(self, path: str | None = None, crop_boxes: bool = False) -> None:
+        Boxed.__init__(self, crop_boxes)
+        OwnerFolder.__init__(self, path)

@@ -8,8 +8,8 @@ from xml.etree import ElementTree
 from mlbench.api.dataset import Archive, Counts
 from mlbench.api.errors import DataError
 from mlbench.api.info import ComponentInfo
+from mlbench.data.classic.boxed import BoxedFolder
 from mlbench.data.classic.entries import Box, Entry
-from mlbench.data.classic.image_files import OwnerFolder
 from mlbench.data.classic.layout import first_existing
 from mlbench.data.classic.matlab import read_mat
 from mlbench.data.classic.text import read_bytes
@@ -18,7 +18,7 @@ _OWNER = "http://vision.stanford.edu/aditya86/ImageNetDogs"
 _CORNERS = ("xmin", "ymin", "xmax", "ymax")
 
 
-class StanfordDogs(OwnerFolder):
+class StanfordDogs(BoxedFolder):
     """120 dog breeds, 20,580 photographs from ImageNet; classes in the owner's order, 1 to 120.
 
     **Splits.** The owner's lists, which ``items.splits`` holds, are per image: of every class 100 images train (12,000)

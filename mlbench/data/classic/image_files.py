@@ -11,7 +11,7 @@ import numpy.typing as npt
 
 from mlbench.api.dataset import Dataset, ItemTable
 from mlbench.data.classic.entries import Entry, item_table
-from mlbench.data.classic.layout import Layout, find_folder
+from mlbench.data.classic.layout import Layout, find_folder, matching
 from mlbench.data.content import Part, content_hash, table_parts
 from mlbench.data.decoding import decode_rgb
 from mlbench.data.prepare.location import dataset_folder
@@ -87,7 +87,12 @@ class OwnerFolder(ImageFiles):
         Raises:
             DataError: If it is not there.
         """
-        return find_folder(self.id, dataset_folder(self.id, self._path), self.top, self.layouts)
+        return find_folder(self.id, dataset_folder(self.id, self._path, self.archives), self.top, self.layouts)
+
+    @classmethod
+    def unpacked(cls, folder: Path) -> bool:
+        """Whether a folder, or the owner's folder in it, has the owner's layout."""
+        return matching(folder, cls.top, cls.layouts) is not None
 
     def _file(self, name: str) -> Path:
         return self.folder / self.images / name

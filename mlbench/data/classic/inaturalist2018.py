@@ -14,6 +14,8 @@ from mlbench.data.classic.layout import first_existing
 from mlbench.data.classic.text import read_bytes, read_table
 
 _OWNER = "https://ml-inat-competition-datasets.s3.amazonaws.com/2018"
+#: The folder of the lists of the split by class.
+_LISTS = "Inat_dataset_splits"
 
 
 class INaturalist2018(OwnerFolder):
@@ -48,6 +50,7 @@ class INaturalist2018(OwnerFolder):
             url=f"{_OWNER}/val2018.json.tar.gz",
             checksum="md5:f2ed8bfe3e9901cdefceb4e53cd3775d",
         ),
+        *(Archive(name=f"Inaturalist_{split}_set1.txt", folder=_LISTS, optional=True) for split in ("train", "test")),
     )
     expected: ClassVar[Counts | None] = Counts(classes=8_142, items=461_939)
     id: ClassVar[str] = "inaturalist2018"
@@ -69,7 +72,7 @@ class INaturalist2018(OwnerFolder):
     def _list(self, split: str) -> Path:
         """The list of one side of the split by class."""
         name = f"Inaturalist_{split}_set1.txt"
-        return first_existing(self.folder, f"Inat_dataset_splits/{name}", name)
+        return first_existing(self.folder, f"{_LISTS}/{name}", name)
 
 
 def _inside(path: str) -> str:

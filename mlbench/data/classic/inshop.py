@@ -8,8 +8,8 @@ from typing import ClassVar
 from mlbench.api.dataset import Archive, Counts
 from mlbench.api.errors import DataError
 from mlbench.api.info import ComponentInfo
+from mlbench.data.classic.boxed import BoxedFolder
 from mlbench.data.classic.entries import Box, Entry
-from mlbench.data.classic.image_files import OwnerFolder
 from mlbench.data.classic.layout import first_existing
 from mlbench.data.classic.text import one_of, read_counted
 
@@ -18,7 +18,7 @@ _IMAGES = ("img", "Img/img")
 _BOXES = ("list_bbox_inshop.txt", "Anno/list_bbox_inshop.txt")
 
 
-class InShop(OwnerFolder):
+class InShop(BoxedFolder):
     """7,982 pieces of clothing, 52,712 photographs; classes in the order of the owner's item ids.
 
     ``items.splits`` holds the owner's split, which is by class: 3,997 items (25,882 images) train, 3,985 test.
@@ -39,7 +39,7 @@ class InShop(OwnerFolder):
     archives: ClassVar[tuple[Archive, ...]] = (
         Archive(name="img.zip"),
         Archive(name="list_eval_partition.txt"),
-        Archive(name="list_bbox_inshop.txt"),
+        Archive(name="list_bbox_inshop.txt", optional=True),
     )
     expected: ClassVar[Counts | None] = Counts(classes=7_982, items=52_712)
     id: ClassVar[str] = "inshop"

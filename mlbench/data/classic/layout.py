@@ -12,6 +12,23 @@ Layout: TypeAlias = tuple[str, ...]
 _SHOWN = 6
 
 
+class WrongFolder(DataError):
+    """A folder that is not in the owner's layout.
+
+    Attributes:
+        found: What it lacks, and what it has.
+        right: The one to name instead.
+    """
+
+    def __init__(self, found: str, right: str) -> None:
+        super().__init__(found, right)
+        self.found = found
+        self.right = right
+
+    def __str__(self) -> str:
+        return f"{self.found}; set `path` to {self.right}"
+
+
 def find_folder(id: str, folder: Path, top: str, layouts: Sequence[Layout]) -> Path:
     """``folder``, or ``top`` in it, whichever has one of ``layouts``.
 
@@ -22,21 +39,26 @@ def find_folder(id: str, folder: Path, top: str, layouts: Sequence[Layout]) -> P
         layouts: Each is enough.
 
     Raises:
-        DataError: If neither has one; says what is missing and what is there, and names a sub-folder that would do.
+        WrongFolder: If neither has one; says what is missing and what is there, and names a sub-folder that would do.
     """
-    for candidate in (folder, folder / top):
-        if any(not _missing(candidate, layout) for layout in layouts):
-            return candidate
-    raise DataError(_explained(id, folder / top if (folder / top).is_dir() else folder, layouts))
+    if (found := matching(folder, top, layouts)) is not None:
+        return found
+    raise _wrong(id, folder / top if (folder / top).is_dir() else folder, layouts)
 
 
-def _explained(id: str, folder: Path, layouts: Sequence[Layout]) -> str:
+def matching(folder: Path, top: str, layouts: Sequence[Layout]) -> Path | None:
+    """``folder``, or ``top`` in it, whichever has one of ``layouts``; None if neither has."""
+    candidates = (folder, folder / top)
+    return next((place for place in candidates if any(not _missing(place, layout) for layout in layouts)), None)
+
+
+def _wrong(id: str, folder: Path, layouts: Sequence[Layout]) -> WrongFolder:
     missing = min((_missing(folder, layout) for layout in layouts), key=len)
     inside = sorted(entry.name for entry in folder.iterdir() if not entry.name.startswith("."))
     near = [*(folder / name for name in inside), folder.parent]
     better = next((place for place in near if any(not _missing(place, layout) for layout in layouts)), None)
-    remedy = f"set `path` to {better or 'the folder that the archives unpack into'}"
-    return f"{id}: {folder} lacks {', '.join(missing)}; it has {_listed(inside)}; {remedy}"
+    found = f"{id}: {folder} lacks {', '.join(missing)}; it has {_listed(inside)}"
+    return WrongFolder(found, str(better or "the folder that the archives unpack into"))
 
 
 def first_existing(folder: Path, *names: str) -> Path:

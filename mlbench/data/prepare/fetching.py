@@ -4,7 +4,7 @@ import shutil
 import subprocess
 import urllib.error
 import urllib.request
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from http.client import HTTPException, HTTPResponse
 from pathlib import Path
 
@@ -15,6 +15,8 @@ from mlbench.data.prepare.disk import explained
 
 _CHUNK = 1 << 20
 _TIMEOUT = 60.0
+#: What a network raises: TLS and sockets some `OSError` of any number, HTTP its own.
+_UNREACHABLE = (OSError, HTTPException)
 
 
 def fetch(archive: Archive, folder: Path, progress: Callable[[int, int], None]) -> Path:
@@ -56,31 +58,44 @@ def _download(archive: Archive, part: Path, progress: Callable[[int, int], None]
     start = part.stat().st_size if part.exists() else 0
     request = urllib.request.Request(archive.url, headers={"Range": f"bytes={start}-"} if start else {})
     try:
-        with urllib.request.urlopen(request, timeout=_TIMEOUT) as response:
-            total = _receive(response, part, start if response.status == 206 else 0, progress)
+        response = urllib.request.urlopen(request, timeout=_TIMEOUT)
     except urllib.error.HTTPError as error:
         if error.code != 416:  # nothing is left to send: the part is the whole
             raise _failed(archive, f"the server answers {error.code} {error.reason}") from None
         total = start
-    except (urllib.error.URLError, HTTPException, TimeoutError, ConnectionError) as error:
+    except _UNREACHABLE as error:
         raise _failed(archive, str(error) or type(error).__name__) from None
+    else:
+        with response:
+            total = _receive(archive, response, part, start if response.status == 206 else 0, progress)
     size = part.stat().st_size
     if total and size != total:
         raise _failed(archive, f"the connection broke off after {size:,} of {total:,} bytes")
     part.replace(part.with_name(archive.name))
 
 
-def _receive(response: HTTPResponse, part: Path, start: int, progress: Callable[[int, int], None]) -> int:
+def _receive(
+    archive: Archive, response: HTTPResponse, part: Path, start: int, progress: Callable[[int, int], None]
+) -> int:
     """Append from ``start`` on, which is 0 where the server does not resume; bytes in all, 0 if it does not say."""
     length = response.headers.get("Content-Length")
     total = start + int(length) if length else 0
     with part.open("r+b" if start else "wb") as file:
         done = file.seek(start)
-        while chunk := response.read(_CHUNK):
+        for chunk in _chunks(archive, response):
             file.write(chunk)
             done += len(chunk)
             progress(done, total)
     return total
+
+
+def _chunks(archive: Archive, response: HTTPResponse) -> Iterator[bytes]:
+    """What the server sends. Its errors are told here: those of the disk, of the same types, are the caller's."""
+    try:
+        while chunk := response.read(_CHUNK):
+            yield chunk
+    except _UNREACHABLE as error:
+        raise _failed(archive, f"reading broke off: {str(error) or type(error).__name__}") from None
 
 
 def _failed(archive: Archive, reason: str) -> DataError:

@@ -2,9 +2,11 @@
 
 import json
 import os
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+from mlbench.api.dataset import Archive
 from mlbench.api.errors import DataError
 from mlbench.data.cache import cache_folder
 
@@ -26,12 +28,13 @@ def data_root() -> Path:
         raise DataError("datasets: there is no home folder to keep them in; set MLBENCH_DATA to a folder") from None
 
 
-def dataset_folder(id: str, path: str | None = None) -> Path:
+def dataset_folder(id: str, path: str | None = None, archives: Sequence[Archive] = ()) -> Path:
     """The folder that holds a dataset's files.
 
     Args:
         id: The dataset's bare id, ``"cub200"``.
         path: What the user configured; by default where ``mlbench datasets prepare`` put it.
+        archives: What its owner offers, so that the error can say which of them a person must get.
 
     Raises:
         DataError: If nothing is there; says how to get it.
@@ -41,10 +44,11 @@ def dataset_folder(id: str, path: str | None = None) -> Path:
     folder = data_root() / id
     manifest = read_manifest(folder)
     if manifest is None:
-        raise DataError(
-            f"{id}: not prepared (nothing finished in {folder}); `mlbench datasets prepare {id}` fetches it, "
-            f"`mlbench datasets prepare {id} --from PATH` takes files that you have"
-        )
+        command = f"`mlbench datasets prepare {id}"
+        remedy = f"{command}` fetches it, {command} --from PATH` takes files that you have"
+        if asked := [one.name for one in archives if one.on_request]:
+            remedy = f"its owner gives {', '.join(asked)} on request only; {command} --from PATH` takes what you got"
+        raise DataError(f"{id}: not prepared (nothing finished in {folder}); {remedy}")
     elsewhere = manifest.get("folder")
     if elsewhere is None:
         return folder

@@ -3,7 +3,7 @@
 import json
 import os
 import shutil
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractContextManager
 from datetime import UTC, datetime
 from functools import partial
@@ -12,13 +12,15 @@ from typing import Any, TypeAlias
 
 from filelock import FileLock, Timeout
 
-from mlbench.api.dataset import Dataset
+from mlbench.api.dataset import Archive, Dataset
 from mlbench.api.errors import DataError
 from mlbench.api.hashing import digest
+from mlbench.data.classic.layout import WrongFolder
 from mlbench.data.prepare.checksum import check
 from mlbench.data.prepare.disk import explained
 from mlbench.data.prepare.fetching import fetch
-from mlbench.data.prepare.location import MANIFEST, data_root, dataset_folder, prepared
+from mlbench.data.prepare.given import given_files, require_preparable, require_same
+from mlbench.data.prepare.location import MANIFEST, data_root, dataset_folder, prepared, read_manifest
 from mlbench.data.prepare.unpacking import unpack
 from mlbench.data.prepare.verifying import complete
 
@@ -40,7 +42,7 @@ def prepare(
         name: Its bare id.
         dataset: Its class.
         source: What the user already has: one of its archives, a folder with some of them, or the folder of the
-            unpacked dataset, which is then used where it lies. What is missing is fetched.
+            unpacked dataset, which is then used where it lies. What is missing is fetched, unless it is optional.
         again: Prepare it anew although it is prepared.
         watch: Is told how it goes on.
 
@@ -48,30 +50,52 @@ def prepare(
         The folder that holds the dataset.
 
     Raises:
-        DataError: If something is missing, damaged or other than expected, or a disk is full or cannot be written.
+        DataError: If something is missing, damaged or other than expected, if a disk is full or cannot be written, or
+            if it was prepared from something else than ``source``.
             Nothing that looks prepared is left; downloads are kept, and the next try goes on from there.
     """
+    require_preparable(name, dataset)
+    given = given_files(name, dataset, source)
     folder = data_root() / name
     if again or not prepared(name):
         work = data_root() / ".work" / name
         with _alone(work, watch):
             if again or not prepared(name):
-                staging, manifest = _stage(name, dataset, source, work, watch)
+                if isinstance(given, Path):
+                    staging, manifest = _where_it_lies(name, dataset, given, work, watch)
+                else:
+                    staging, manifest = _from_archives(name, dataset, given, work, watch)
                 _commit(staging, folder, manifest)
                 shutil.rmtree(work, ignore_errors=True)
+                return dataset_folder(name)
+    require_same(name, dataset, given)
     return dataset_folder(name)
 
 
-def _stage(
-    name: str, dataset: type[Dataset], source: str | None, work: Path, watch: Watch
+def _where_it_lies(
+    name: str, dataset: type[Dataset], given: Path, work: Path, watch: Watch
+) -> tuple[Path, dict[str, Any]]:
+    """An unpacked dataset stays where it lies: a folder for its manifest alone, unless it lies where that goes."""
+    try:
+        manifest = _manifest(name, dataset, given, watch)
+    except WrongFolder as error:
+        raise DataError(f"{error.found}; name {error.right} with --from") from None
+    folder, own = data_root() / name, given.resolve()
+    if own.is_relative_to(folder.resolve()):
+        return folder, manifest | {"folder": str(own)}
+    _require_ours(folder)
+    return _empty(work / "elsewhere"), manifest | {"folder": str(own)}
+
+
+def _from_archives(
+    name: str, dataset: type[Dataset], given: Mapping[str, Path], work: Path, watch: Watch
 ) -> tuple[Path, dict[str, Any]]:
     """A complete dataset in a folder of its own, and its manifest."""
-    given = given_files(name, dataset, source)
-    if isinstance(given, Path):
-        return _empty(work / "elsewhere"), _manifest(name, dataset, given, watch) | {"folder": str(given.resolve())}
-    files = _collected(name, dataset, given, work, watch)
+    _require_ours(data_root() / name)
+    archives = [one for one in dataset.archives if one.name in given or not one.optional]
+    files = _collected(name, archives, given, work, watch)
     notes = {}
-    for one in dataset.archives:
+    for one in archives:
         watch(f"checking {one.name}", 0, 0)
         notes[one.name] = check(files / one.name, one.checksum)
     staging = work / f"staging-{digest([*notes, *notes.values()])[:8]}"
@@ -79,7 +103,7 @@ def _stage(
         if builds(dataset):
             dataset.build_prepared(files, _empty(staging), partial(watch, f"building {name}"))
         else:
-            for one in dataset.archives:
+            for one in archives:
                 (staging / one.folder).mkdir(parents=True, exist_ok=True)
                 told = partial(watch, f"unpacking {one.name}")
                 unpack(files / one.name, staging / one.folder, told, nested=one.nested)
@@ -90,36 +114,17 @@ def _stage(
         raise
 
 
-def given_files(name: str, dataset: type[Dataset], source: str | None) -> dict[str, Path] | Path:
-    """Name -> file of the archives that the user has, or the folder of the unpacked dataset.
-
-    Raises:
-        DataError: If ``source`` is neither.
-    """
-    if source is None:
-        return {}
-    path = Path(source).expanduser()
-    names = [one.name for one in dataset.archives]
-    if path.is_dir():
-        return {one: path / one for one in names if (path / one).is_file()} or path
-    if not path.is_file():
-        raise DataError(f"{name}: --from {source}: no such file or folder")
-    if path.name in names or len(names) == 1:
-        return {path.name if path.name in names else names[0]: path}
-    raise DataError(f"{name}: --from {source}: is none of its archives ({', '.join(names) or 'it has none'})")
-
-
 def builds(dataset: type[Dataset]) -> bool:
     """Whether unpacking its archives is not enough."""
     return getattr(dataset.build_prepared, "__func__", None) is not getattr(Dataset.build_prepared, "__func__", None)
 
 
-def _collected(name: str, dataset: type[Dataset], given: Mapping[str, Path], work: Path, watch: Watch) -> Path:
+def _collected(name: str, archives: Sequence[Archive], given: Mapping[str, Path], work: Path, watch: Watch) -> Path:
     """A folder with all archives under their names: links to what the user has, and what is fetched for the rest."""
-    missing = [one for one in dataset.archives if one.name not in given]
-    if not dataset.archives:
+    missing = [one for one in archives if one.name not in given]
+    if not archives:
         raise DataError(f"{name}: has nothing to fetch; see `mlbench datasets show {name}`")
-    if asked := [one.name for one in missing if not one.url]:
+    if asked := [one.name for one in missing if one.on_request]:
         raise DataError(f"{name}: its owner gives {', '.join(asked)} on request only; get it and name it with --from")
     with explained(work):
         downloads, files = work / "downloads", _empty(work / "files")
@@ -150,9 +155,20 @@ def _commit(staging: Path, folder: Path, manifest: dict[str, Any]) -> None:
         if hasattr(os, "sync"):
             os.sync()  # what the manifest vouches for reaches the disk first
         (staging / MANIFEST).write_text(json.dumps(manifest, indent=1), encoding="utf-8")
+        if staging == folder:
+            return
         if folder.exists():
             folder.rename(_empty(staging.with_name("replaced")) / folder.name)
         staging.rename(folder)
+
+
+def _require_ours(folder: Path) -> None:
+    """What the user put where prepared datasets lie is not replaced, as that would remove it."""
+    ours = "archives" in (read_manifest(folder) or {})
+    if not ours and folder.is_dir() and set(os.listdir(folder)) - {MANIFEST}:
+        raise DataError(
+            f"{folder}: holds files that were not prepared; name it with --from to use it as it is, or move it away"
+        )
 
 
 def _alone(work: Path, watch: Watch) -> AbstractContextManager[Any]:

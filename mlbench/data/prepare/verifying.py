@@ -25,7 +25,7 @@ def place(name: str, dataset: type[Dataset], path: str | None = None) -> Path | 
             raise DataError(f"{name}: needs no files, so it has no path")
         return None
     if parameter.default is not Parameter.empty:
-        return dataset_folder(name, path)
+        return dataset_folder(name, path, dataset.archives)
     if path is None:
         raise DataError(f"{name}: is yours, wherever it lies: give its --path")
     return Path(path).expanduser()
@@ -91,7 +91,8 @@ def verify(
     if noted not in (None, content):
         raise DataError(
             f"{name}: the content of {folder} is not what was prepared (hash {content[:12]}, was {str(noted)[:12]}): "
-            f"files have changed; `mlbench datasets prepare {name} --again`"
+            f"files have changed; `mlbench datasets prepare {name} --again` restores them, and with "
+            f"--from {folder} takes them as they are"
         )
     if deep:
         _decode(name, found, progress)

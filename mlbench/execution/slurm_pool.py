@@ -182,7 +182,7 @@ class SlurmPool:
         except (FailedJobError, FailedSubmissionError, OSError) as error:
             for said in sent.values():
                 said.unlink(missing_ok=True)
-            return self._refused(str(error))
+            return self._refused(str(error) or repr(error))
         for job, request in self._new.items():
             self._sent[job] = _Sent(submitted[job], sent[job], self._store.log(digest(request)))
         self._new.clear()
@@ -194,7 +194,11 @@ class SlurmPool:
         pause, self._pause = self._pause, 2 * self._pause
         if pause <= _TOO_LONG:
             self._again = time.monotonic() + pause
-            return [Message("note", "", f"executor slurm: {why}; asking again in {pause:.0f} seconds")]
+            return [
+                Message(
+                    "note", "", f"executor slurm: runs were not queued ({why}); asking again in {pause:.0f} seconds"
+                )
+            ]
         stopped = [Message("stopped", job) for job in [*self._sent, *self._new]]
         self._sent.clear()
         self._new.clear()

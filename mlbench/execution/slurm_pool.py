@@ -194,11 +194,7 @@ class SlurmPool:
         pause, self._pause = self._pause, 2 * self._pause
         if pause <= _TOO_LONG:
             self._again = time.monotonic() + pause
-            return [
-                Message(
-                    "note", "", f"executor slurm: runs were not queued ({why}); asking again in {pause:.0f} seconds"
-                )
-            ]
+            return [Message("note", "", f"executor slurm: not queued ({why}); asking again in {pause:.0f} seconds")]
         stopped = [Message("stopped", job) for job in [*self._sent, *self._new]]
         self._sent.clear()
         self._new.clear()

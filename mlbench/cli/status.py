@@ -3,7 +3,6 @@
 import json
 import time
 from collections import Counter
-from statistics import fmean
 from typing import TYPE_CHECKING, Any
 
 from mlbench.cli.options import AsJson, BenchmarkName, Overrides, PluginFiles, StoreFolder
@@ -25,6 +24,7 @@ def command(
 
     from mlbench.execution import open_study
     from mlbench.execution.watch import in_time
+    from mlbench.leaderboard.rows import whole_trainings
     from mlbench.spec import load_benchmark
     from mlbench.store import in_words
 
@@ -32,7 +32,8 @@ def command(
     _check_plan(study)
     records = list(study.store.records())
     rows, running, aside = _methods(study, records), _running(study.store), dict(study.store.quarantine)
-    spent = {name: sum(record.cost.get(name, 0.0) for record in records) for name in ("seconds", "gpu_seconds")}
+    trainings = whole_trainings(records)
+    spent = {name: sum(record.cost.get(name, 0.0) for record in trainings) for name in ("seconds", "gpu_seconds")}
     left = _seconds_left(study, records, max(1, len(running)))
     if as_json:
         found = {"methods": rows, "running": running, "quarantine": aside, "spent": spent, "seconds_left": left}
@@ -94,14 +95,19 @@ def _running(store: "Store") -> list[dict[str, Any]]:
 
 def _seconds_left(study: "Study", records: list["Record"], workers: int) -> float | None:
     """From the mean cost of the jobs of each role that are done; None before the first of a role that is left."""
-    seconds: dict[str, list[float]] = {}
-    for record in records:
-        seconds.setdefault(record.role, []).append(record.cost.get("seconds", 0.0))
-    planned = Counter(job.role for job in study.plan.jobs)
-    open_jobs = {role: count - len(seconds.get(role, ())) for role, count in planned.items()}
-    if any(count > 0 and not seconds.get(role) for role, count in open_jobs.items()):
+    from mlbench.leaderboard.rows import whole_trainings
+
+    seconds: dict[str, float] = {}
+    for record in whole_trainings(records):
+        seconds[record.role] = seconds.get(record.role, 0.0) + record.cost.get("seconds", 0.0)
+    done = Counter(record.role for record in records)
+    open_jobs = Counter[str](job.role for job in study.plan.jobs)
+    open_jobs.subtract(done)
+    open_jobs["trial"] -= sum(_spared(study, records, method.name) for method in study.benchmark.methods)
+    left = {role: count for role, count in open_jobs.items() if count > 0}
+    if left.keys() - seconds.keys():
         return None
-    return sum(max(0, count) * fmean(seconds[role]) for role, count in open_jobs.items()) / workers
+    return sum(count * seconds[role] / done[role] for role, count in left.items()) / workers
 
 
 def _check_plan(study: "Study") -> None:

@@ -42,7 +42,7 @@ def job_of(record: "Record") -> str:
     """Key of the job that a record is of."""
     from mlbench.protocols.job import job_key
 
-    return job_key(record.method, record.role, record.number, record.fold)
+    return job_key(record.method, record.role, record.number, record.fold, record.rung)
 
 
 def events_of(store: "Store") -> Iterator[dict[str, Any]]:

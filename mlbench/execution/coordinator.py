@@ -4,7 +4,7 @@ import shutil
 import time
 from collections import Counter
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from mlbench.api import errors
@@ -29,6 +29,8 @@ from mlbench.spec import digest
 from mlbench.store import Record, Store
 from mlbench.store.leftovers import clear_up
 
+#: Seconds within which other machines see what one commits: network disks remember for a while what was not there.
+_SEEN = 90.0
 #: Seconds to wait for news before looking at signals, requests and what runs elsewhere.
 _PAUSE = 0.25
 
@@ -97,6 +99,7 @@ class _Coordinator:
         self.elsewhere = Elsewhere(study.store.leases)
         self.attempts: Counter[str] = Counter()
         self.deaths: dict[str, Any] = {}
+        self.spent: dict[str, float] = {}
         self.summary = Summary()
 
     def run(self) -> Summary:
@@ -168,7 +171,7 @@ class _Coordinator:
             elif isinstance(request, Outcome):
                 self.outcomes[job.key] = request
                 self.summary.spared.append(job.key)
-                self.watch.spared()
+                self.watch.spared(job.key)
                 self.frontier.close(job.key)
             elif not self._known(work := Work(job, request, digest(request))):
                 yield work
@@ -217,9 +220,15 @@ class _Coordinator:
             self._done(work)
 
     def _done(self, work: Work) -> None:
-        record = self.study.store.get(work.run)
-        if record is None:
-            raise errors.StoreError(f"{work.job.key}: its record vanished from {self.study.store.path}")
+        until = time.monotonic() + _SEEN
+        while (record := self.study.store.get(work.run)) is None:
+            if time.monotonic() > until:
+                raise errors.StoreError(
+                    f"{work.job.key}: its worker committed a record, which is not in {self.study.store.path} after "
+                    f"{_SEEN:.0f} seconds; see that all machines have the same folder there, and what "
+                    "`mlbench status` says was set aside; then give the same command again"
+                )
+            time.sleep(_PAUSE)
         self._finished(work.job, record, self.summary.done)
 
     def _died(self, work: Work, reason: Any, error: str) -> None:
@@ -275,13 +284,20 @@ class _Coordinator:
         cached = kept is self.summary.cached
         if record.outcome == "completed":
             kept.append(job.key)
-            self.watch.finished(job.key, record.score, record.cost.get("seconds", 0.0), cached=cached)
+            self.watch.finished(job.key, record.score, self._seconds(job, record), cached=cached)
             self.frontier.close(job.key)
         else:
             reason = (record.error or "").partition("\n")[0]
             self._failed(job, f"{record.why}: {reason}")
             if self.runtime.fail_fast and not cached:
                 self.control.halt()
+
+    def _seconds(self, job: Job, record: Record) -> float:
+        """What a job took: what the record of a part of a training says has the parts before it."""
+        training = replace(job, rung=None).key
+        before = self.spent.get(training, 0.0)
+        self.spent[training] = record.cost.get("seconds", 0.0)
+        return self.spent[training] - before
 
     def _failed(self, job: Job, reason: str) -> None:
         self.outcomes.setdefault(job.key, Outcome("", None))

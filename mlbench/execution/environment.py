@@ -5,7 +5,8 @@ import platform
 from functools import cache
 from importlib.metadata import PackageNotFoundError, version
 
-_PACKAGES = ("mlbench-dml", "mlbench-kernels", "torch", "pytorch-metric-learning", "timm", "numpy", "optuna", "scipy")
+_COMPUTING = ("torch", "torchvision", "triton", "pytorch-metric-learning", "timm", "numpy", "scipy", "pillow", "optuna")
+_PACKAGES = ("mlbench-dml", "mlbench-kernels", *_COMPUTING)
 
 
 @cache

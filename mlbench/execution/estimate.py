@@ -29,6 +29,8 @@ class Estimate:
         method: Its name.
         step: Seconds of one batch; 0 where nothing is trained.
         image: Seconds to embed one image.
+        training: Seconds of one training: if it stops at its first occasion, and if it goes to its last epoch.
+        test: Seconds of one test.
         least: Seconds of all its jobs, if every training stops at its first occasion.
         most: The same, if every training goes to its last epoch.
     """
@@ -36,15 +38,24 @@ class Estimate:
     method: str
     step: float
     image: float
+    training: tuple[float, float]
+    test: float
     least: float
     most: float
+
+    def of(self, job: Job) -> tuple[float, float]:
+        """Least and most seconds of one of its jobs. Of a trial in parts, the first one has those of all."""
+        if job.role == "test":
+            return self.test, self.test
+        return (0.0, 0.0) if job.rung else self.training
 
 
 def estimates(study: Study) -> Iterator[Estimate]:
     """Time every method of a plan, one after another. Nothing is stored.
 
     What was timed is the benchmark's device, alone on it; how often a training validates before it stops is not known
-    beforehand, so that the cost is between two bounds. The search for parameters itself is not counted.
+    beforehand, so that the cost is between two bounds. What several ranks will share is timed in one process: at
+    least cost they are so many times as fast, at most they gain nothing. The search for parameters is not counted.
 
     Raises:
         TrainingStopped: If a method gives up within the few steps.
@@ -67,13 +78,16 @@ def _estimate(study: Study, worker: Worker, jobs: list[Job]) -> Estimate:
     # Trials that may be stopped early are not: they are trained in parts, of which the first is timed.
     last = study.benchmark.training.max_epochs
     training = Training.model_validate(request.get("training", {}) | {"max_epochs": last})
-    trainings = sum(job.role != "test" and not job.rung for job in jobs)
-    tests = sum(job.role == "test" for job in jobs) * len(splits.folds) * tested * timed.image
-    least, most = (
-        trainings * (epochs * timed.epoch(training) + validations * validated * timed.image) + tests
-        for epochs, validations in (_bounds(training) if timed.trained else [(0, 1), (0, 1)])
+    bounds = _bounds(training) if timed.trained else [(0, 1), (0, 1)]
+    shortest, longest = (
+        epochs * timed.epoch(training) / faster + validations * validated * timed.image
+        for (epochs, validations), faster in zip(bounds, (study.benchmark.training.ranks, 1), strict=True)
     )
-    return Estimate(first.method, timed.step, timed.image, least, most)
+    test = len(splits.folds) * tested * timed.image
+    trainings = sum(job.role != "test" and not job.rung for job in jobs)
+    tests = sum(job.role == "test" for job in jobs)
+    least, most = (trainings * seconds + tests * test for seconds in (shortest, longest))
+    return Estimate(first.method, timed.step, timed.image, (shortest, longest), test, least, most)
 
 
 def device_name(benchmark: Benchmark) -> str:

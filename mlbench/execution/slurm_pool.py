@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from submitit import AutoExecutor
+from submitit.core.utils import FailedJobError, FailedSubmissionError
 from submitit.slurm.slurm import SlurmInfoWatcher
 
 from mlbench.execution.logs import last_words
@@ -27,6 +28,8 @@ from mlbench.store.quarantine import made
 _PAUSE = 1.0
 #: Seconds between two questions to SLURM how they are; while there are some that were cancelled from here.
 _POLL, _CANCELLED = 30.0, 3.0
+#: Seconds after which `sbatch` is asked again when it failed: each time twice as many, until these are too many.
+_AGAIN, _TOO_LONG = 5.0, 300.0
 #: A run may use up its time so often: it goes on each time. One that is not to has a `runtime.timeout`.
 _REQUEUES = 1000
 #: How the states begin of a job that has ended: SLURM's and those of submitit's stand-in.
@@ -88,8 +91,10 @@ class SlurmPool:
         made(self._folder)
         self._executor = AutoExecutor(self._folder, cluster=slurm.cluster, slurm_max_num_timeout=_REQUEUES)
         self._executor.update_parameters(**_parameters(context, workers, slurm, ranks))
-        self._new: list[tuple[str, Mapping[str, Any]]] = []
+        self._new: dict[str, Mapping[str, Any]] = {}
         self._sent: dict[str, _Sent] = {}
+        self._dropped: list[str] = []
+        self._pause, self._again = _AGAIN, 0.0
         self._heard = self._polled = -_POLL
 
     @property
@@ -99,22 +104,26 @@ class SlurmPool:
 
     def submit(self, job: str, request: Mapping[str, Any]) -> None:
         """Keep it for the next array."""
-        self._new.append((job, request))
+        self._new[job] = request
 
     def news(self, timeout: float) -> list[Message]:
         """Queue what is new, and hear what jobs say or, from SLURM, that they ended without a word."""
-        self._send()
+        news = [Message("stopped", job) for job in self._dropped]
+        self._dropped.clear()
+        news += self._send()
         time.sleep(timeout)
         if time.monotonic() - self._heard < _PAUSE:
-            return []
+            return news
         # The states first: what a job said before it ended is there by then.
         states = self._states()
-        news = [message for job in list(self._sent) for message in self._hear(job, states.get(job, ""))]
+        news += [message for job in list(self._sent) for message in self._hear(job, states.get(job, ""))]
         self._heard = time.monotonic()
         return news
 
     def cancel(self, job: str) -> None:
         """Cancel it: a run that waits ends at once, one that runs writes a checkpoint first."""
+        if self._new.pop(job, None) is not None:
+            self._dropped.append(job)
         if (sent := self._sent.get(job)) is None:
             return
         sent.asked = True
@@ -158,18 +167,42 @@ class SlurmPool:
         self._polled = time.monotonic()
         return {job: watcher.get_state(number, mode="cache") for job, number in numbers.items()}
 
-    def _send(self) -> None:
-        if not self._new:
-            return
-        sent: list[tuple[str, _Sent]] = []
-        with self._executor.batch():
-            for job, request in self._new:
-                said = self._folder / f"{uuid.uuid4().hex}.jsonl"
-                said.touch()  # here: another machine's cache may hide a new file, but not what is new in one
-                submitted = self._executor.submit(SlurmJob(task_of(self._context, job, request), str(said)))
-                sent.append((job, _Sent(submitted, said, self._store.log(digest(request)))))
-        self._sent |= dict(sent)
+    def _send(self) -> list[Message]:
+        """Queue what is new; what there is to say if `sbatch` does not take it."""
+        if not self._new or time.monotonic() < self._again:
+            return []
+        sent = {job: self._folder / f"{uuid.uuid4().hex}.jsonl" for job in self._new}
+        submitted: dict[str, Any] = {}
+        try:
+            with self._executor.batch():
+                for job, request in self._new.items():
+                    sent[job].touch()  # here: another machine's cache may hide a new file, but not what is new in one
+                    task = task_of(self._context, job, request)
+                    submitted[job] = self._executor.submit(SlurmJob(task, str(sent[job])))
+        except (FailedJobError, FailedSubmissionError, OSError) as error:
+            for said in sent.values():
+                said.unlink(missing_ok=True)
+            return self._refused(str(error) or repr(error))
+        for job, request in self._new.items():
+            self._sent[job] = _Sent(submitted[job], sent[job], self._store.log(digest(request)))
         self._new.clear()
+        self._pause = _AGAIN
+        return []
+
+    def _refused(self, why: str) -> list[Message]:
+        """Ask `sbatch` again later. After too long leave jobs that are queued to themselves: they hold their leases."""
+        pause, self._pause = self._pause, 2 * self._pause
+        if pause <= _TOO_LONG:
+            self._again = time.monotonic() + pause
+            return [Message("note", "", f"executor slurm: not queued ({why}); asking again in {pause:.0f} seconds")]
+        stopped = [Message("stopped", job) for job in [*self._sent, *self._new]]
+        self._sent.clear()
+        self._new.clear()
+        text = (
+            f"executor slurm: runs cannot be queued ({why}); those in the queue go on. See that `sbatch` works here "
+            "and that --slurm asks for what there is; then the same command goes on"
+        )
+        return [*stopped, Message("lost", "", text)]
 
 
 def _parameters(context: Context, workers: int, slurm: Slurm, ranks: int) -> dict[str, Any]:

@@ -15,6 +15,7 @@ from mlbench.execution.watch import Watch
 from mlbench.protocols import DatasetFacts, Job, Outcome, Plan, Protocol, Recipe
 from mlbench.protocols.recipe import as_table, dataset_table
 from mlbench.registry import Resolved, blamed, check_requirements, component_identity, find, load, resolve, used_plugins
+from mlbench.search import proposer
 from mlbench.spec import Benchmark, digest, identity_of
 from mlbench.store import Store
 
@@ -48,7 +49,7 @@ class Study:
         """Bind the store to this study.
 
         Raises:
-            StoreError: If it belongs to another.
+            StoreError: If it belongs to another, or another version of the sampler proposed its trials.
         """
         methods = {method.name: identity_of(method) for method in self.benchmark.methods}
         facts = self.recipe.dataset
@@ -58,7 +59,10 @@ class Study:
             "dataset": {"id": facts.id, "classes": facts.classes, "items": facts.items}
             | ({"vectors": True} if facts.vectors else {}),
         }
-        self.store.claim(self.recipe.identity(), methods, about)
+        search = self.benchmark.search
+        by = proposer(search.sampler, search.trials, search.generation)
+        proposed_by = {method.name: by for method in self.benchmark.methods if method.search and by}
+        self.store.claim(self.recipe.identity(), methods, about, proposed_by)
 
 
 def open_study(benchmark: Benchmark, store: str | Path | None = None, watch: Watch | None = None) -> Study:

@@ -45,14 +45,14 @@ class Watch:
         """A training was validated."""
 
     def finished(self, job: str, score: float | None, seconds: float, *, cached: bool) -> None:
-        """A job is done."""
+        """A job is done; it took so many seconds, or added them to what the parts of its training before it took."""
         self.closed += not cached
         self.cached += cached
         self.done += not cached
         self.cost += seconds
         self.running.discard(job)
 
-    def spared(self) -> None:
+    def spared(self, job: str) -> None:
         """A job had nothing left to do."""
         self.closed += 1
 
@@ -127,6 +127,11 @@ class Events(Watch):
             self._write("finished", job=job, seconds=seconds)
         self._then.finished(job, score, seconds, cached=cached)
 
+    def spared(self, job: str) -> None:
+        """See `Watch`."""
+        self._write("spared", job=job)
+        self._then.spared(job)
+
     def failed(self, job: str, reason: str) -> None:
         """See `Watch`."""
         self._write("failed", job=job, reason=reason)
@@ -148,8 +153,8 @@ class Events(Watch):
 
     def end(self, summary: "Summary") -> None:
         """See `Watch`."""
-        counts = {"done": summary.done, "cached": summary.cached, "failed": summary.failed, "left": summary.left}
-        self._write("end", **{name: len(jobs) for name, jobs in counts.items()})
+        kinds = ("done", "cached", "failed", "spared", "left")
+        self._write("end", **{name: len(getattr(summary, name)) for name in kinds})
         self._then.end(summary)
 
     def close(self) -> None:

@@ -220,6 +220,7 @@ class Worker:
     def _checkpoints(self, request: Mapping[str, Any]) -> Checkpoints:
         run = digest(whole(request))
         versions = {name: version for name, version in environment().items() if name not in ("machine", "cpu_count")}
+        versions |= {row["distribution"]: row["version"] for row in provenance_of(request) if "distribution" in row}
         versions["device"] = self.context.device.partition(":")[0]
         return Checkpoints(self.store.state(request), run, versions, self.store.quarantine)
 

@@ -5,6 +5,7 @@ So a search that is killed, resumed, or finished by workers in any order is the 
 
 import hashlib
 from collections.abc import Sequence
+from importlib.metadata import version
 
 from mlbench.api.space import Space, Value
 from mlbench.search.sobol import sobol_point
@@ -33,7 +34,7 @@ def propose(
     first = number - number % generation
     seen = sorted((trial for trial in history if trial.number < first), key=lambda trial: trial.number)
     ordered = dict(sorted(space.items()))
-    if sampler == "sobol" or first < STARTUP_TRIALS:
+    if _is_even(sampler, first):
         return _even(ordered, study, number)
     from mlbench.search.model_based import ask
 
@@ -47,6 +48,21 @@ def propose(
             asked = _even(ordered, study, each)
         pending.append(Trial(each, asked, expected))
     return pending[-1].parameters
+
+
+def proposer(sampler: str, trials: int, generation: int) -> str | None:
+    """The library whose version decides a search's later trials, as ``"optuna 4.5.0"``; None where it has no say.
+
+    >>> proposer("tpe", trials=8, generation=1), proposer("sobol", trials=50, generation=1)
+    (None, None)
+    """
+    last = (trials - 1) - (trials - 1) % generation
+    return None if _is_even(sampler, last) else f"optuna {version('optuna')}"
+
+
+def _is_even(sampler: str, first: int) -> bool:
+    """Whether results have no say in the generation that begins with this trial."""
+    return sampler == "sobol" or first < STARTUP_TRIALS
 
 
 def _even(space: Space, study: str, number: int) -> dict[str, Value]:

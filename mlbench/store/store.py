@@ -19,6 +19,7 @@ import json
 import time
 from collections.abc import Collection, Iterator, Mapping
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 from mlbench.api.errors import StoreError
@@ -75,38 +76,51 @@ class Store:
             raise StoreError(f"{file}: format {header.get('format')!r}, this mlbench reads {HEADER}")
         return header
 
-    def claim(self, recipe: Mapping[str, Any], methods: Mapping[str, Any], about: Mapping[str, Any]) -> None:
+    def claim(
+        self,
+        recipe: Mapping[str, Any],
+        methods: Mapping[str, Any],
+        about: Mapping[str, Any],
+        proposed_by: Mapping[str, str] = MappingProxyType({}),
+    ) -> None:
         """Bind the store to a recipe, or check that it is bound to this one. New methods are added.
 
         Args:
             recipe: Identity of the recipe, without its methods.
             methods: Identity of every method, by name.
             about: What else readers need (the benchmark as a table, the dataset's facts).
+            proposed_by: Name and version of the library that proposes trials, by method, where one does. It is kept of
+                methods that are new.
 
         Raises:
-            StoreError: If it belongs to another recipe, or a method of that name is another one there, or the disk
-                cannot keep two writers apart.
+            StoreError: If it belongs to another recipe, or a method of that name is another one there, or another
+                version proposed its trials, or the disk cannot keep two writers apart.
         """
         if not self.exists and any(map(_is_foreign, self.path.glob("[!.]*"))):
             raise StoreError(f"{self.path}: not empty and no store; choose another folder with --store")
         if self.exists:
-            self._merged(recipe, methods, about)  # refused before anything is written
+            self._merged(recipe, methods, about, proposed_by)  # refused before anything is written
         made(self.path / "runs")
         while (lease := self.leases.take(HEADER_LEASE, {})) is None:
             time.sleep(0.05)  # another coordinator is adding its methods
         try:
             check_disk(self.path)
-            header = self._merged(recipe, methods, about)
+            header = self._merged(recipe, methods, about, proposed_by)
             text = json.dumps(header, indent=1, sort_keys=True, ensure_ascii=False) + "\n"
             write_text(self.path / "store.json", text)
         finally:
             lease.release()
 
     def _merged(
-        self, recipe: Mapping[str, Any], methods: Mapping[str, Any], about: Mapping[str, Any]
+        self,
+        recipe: Mapping[str, Any],
+        methods: Mapping[str, Any],
+        about: Mapping[str, Any],
+        proposed_by: Mapping[str, str],
     ) -> dict[str, Any]:
         """The header with the new methods, if the rest of it is the same."""
         held: dict[str, Any] = {}
+        proposers: dict[str, str] = {}
         if self.exists:
             header = self.header
             _check_same(self.path, header["recipe"], recipe)
@@ -117,7 +131,11 @@ class Store:
                         f"{self.path}: holds another method called {name!r} ({difference(held[name], methods[name])}); "
                         f"give yours another name or choose another --store"
                     )
-        return {"format": HEADER, "recipe": recipe, "methods": {**held, **methods}, **about}
+            proposers = header.get("proposed_by", {})
+            _check_proposers(self.path, proposers, proposed_by)
+        proposers |= {name: by for name, by in proposed_by.items() if name not in held}
+        header = {"format": HEADER, "recipe": recipe, "methods": {**held, **methods}, **about}
+        return header | ({"proposed_by": proposers} if proposers else {})
 
     # -- places --------------------------------------------------------------------------------------------------
 
@@ -273,6 +291,16 @@ def _add(found: dict[str, tuple[Record, str]], record: Record, place: str) -> No
             f"{where} and {place} disagree about one run ({change}); "
             f"find out which of them is right and move the other one away"
         )
+
+
+def _check_proposers(path: Path, held: Mapping[str, str], wanted: Mapping[str, str]) -> None:
+    """Refuse to go on with searches that another version of the sampler began: it may propose other trials."""
+    for name in sorted(held.keys() & wanted.keys()):
+        if held[name] != wanted[name]:
+            raise StoreError(
+                f"{path}: the trials of {name!r} were proposed by {held[name]}, here is {wanted[name]}, which may "
+                f"propose others; pip install '{held[name].replace(' ', '==')}', or choose another --store"
+            )
 
 
 def _check_same(path: Path, held: Any, wanted: Any) -> None:

@@ -7,7 +7,9 @@ from hashlib import sha256
 from pathlib import Path
 
 import pytest
+from accidents import small
 
+import mlbench
 from mlbench.api import StoreError
 from mlbench.leaderboard.write import publish
 from mlbench.spec import digest
@@ -167,3 +169,41 @@ def test_a_claim_that_was_killed_half_way_can_be_made_again(tmp_path):
     (tmp_path / "store" / "leases").mkdir()
     Store(tmp_path / "store").claim(RECIPE, {}, {})
     assert Store(tmp_path / "store").header["recipe"] == RECIPE
+
+
+# -- disks that are slow to show -------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def late(monkeypatch):
+    """A network disk: a number of looks at a record that was just committed do not see it."""
+    get, commit, unseen = Store.get, Store.commit, {}
+    looks = [0]
+
+    def commits(self, record, files=None):
+        commit(self, record, files)
+        unseen[record.run] = looks[0]
+
+    def gets(self, run):
+        if not unseen.get(run):
+            return get(self, run)
+        unseen[run] -= 1
+        return None
+
+    monkeypatch.setattr(Store, "commit", commits)
+    monkeypatch.setattr(Store, "get", gets)
+    monkeypatch.setattr("mlbench.execution.coordinator._PAUSE", 0.01)
+    return looks
+
+
+def test_a_record_that_is_seen_a_little_later_is_waited_for(tiny, tmp_path, late):
+    late[0] = 2
+    summary = mlbench.run(small(tiny, "Untrained"), store=tmp_path / "store").summary
+    assert len(summary.done) == 3 and not summary.failed
+
+
+def test_a_record_that_is_never_seen_is_named_with_where_to_look(tiny, tmp_path, late, monkeypatch):
+    late[0] = 10**9
+    monkeypatch.setattr("mlbench.execution.coordinator._SEEN", 0.05)
+    with pytest.raises(StoreError, match=r"Untrained/reproduction-0/fold-0: .*store after 0 seconds; see that all"):
+        mlbench.run(small(tiny, "Untrained"), store=tmp_path / "store")

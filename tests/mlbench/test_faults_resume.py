@@ -1,14 +1,18 @@
 """Resuming: from any step to the same bits, and from nothing that cannot be trusted."""
 
 import random
+from importlib.metadata import version
 
 import pytest
 import torch
-from accidents import small
+from accidents import setup, small
 
 from mlbench.data.images import ImageStore
 from mlbench.execution import open_study
-from mlbench.registry import resolve
+from mlbench.execution.coordinator import context_of
+from mlbench.execution.environment import environment
+from mlbench.execution.worker import Hearing, Worker
+from mlbench.registry import entries, resolve
 from mlbench.spec import load_benchmark
 from mlbench.store import Store
 from mlbench.store.checkpoints import Checkpoints
@@ -156,6 +160,33 @@ def test_a_state_that_cannot_be_written_is_refused_and_leaves_nothing(checkpoint
     with pytest.raises(TypeError):
         checkpoints.write({"local": lambda: None})
     assert not (tmp_path / "checkpoints").exists()
+
+
+def test_a_checkpoint_of_another_version_of_a_plugin_is_set_aside(tiny, install, tmp_path):
+    setup(install)
+    tables = small(tiny, {"name": "Mine", "loss": {"id": "faulty/accident", "how": "none", "at": 0}})
+    study = open_study(load_benchmark(tables), tmp_path / "store")
+    study.claim()
+    worker, request, said = Worker(context_of(study)), study.request(study.plan.jobs[0], {}), []
+
+    def stopped():
+        with pytest.raises(Interrupted):
+            worker.run(request, Hearing(stopping=lambda: True, note=said.append))
+
+    stopped()
+    stopped()
+    assert said[1] == "goes on in epoch 1 after 1 batches" and len(said) == 3
+    (info,) = (tmp_path / "site-packages").glob("faulty-*.dist-info")
+    (info / "METADATA").write_text("Metadata-Version: 2.1\nName: faulty\nVersion: 1.2.4\n")
+    entries.cache_clear()
+    stopped()
+    assert "(versions.faulty: '1.2.3' there, '1.2.4' here)" in said[3] and said[-1].startswith("stopped in epoch 1")
+
+
+def test_a_record_names_the_versions_of_what_computes():
+    found = environment()
+    assert found["torchvision"] == version("torchvision") and found["pillow"] == version("pillow")
+    assert "triton" in found
 
 
 def test_a_finished_run_leaves_no_checkpoints(checkpoints, tmp_path):

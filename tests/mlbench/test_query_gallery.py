@@ -233,6 +233,8 @@ def test_an_estimate_is_bounded_by_when_trainings_can_stop(mlbench, benchmark_fi
     tested = np.isin(Glyphs(max_classes=40).items.labels, splits.test).sum()
     of_tests = 2 * 2 * tested * trained["image"]
     assert (trained["most"] - of_tests) / (trained["least"] - of_tests) == pytest.approx(100 / 15)
+    assert "--estimate" in mlbench("plan", file, "--store", store)[1]
     code, out, _ = mlbench("plan", file, "--store", store, "--estimate")
     assert code == 0 and "timed on cpu, 1 thread" in out and not store.exists()
-    assert out.splitlines()[-1].split()[0] == "all"
+    assert "hours of wall time with one run at a time" in out and "GPU" not in out and "ranks" not in out
+    assert [line for line in out.splitlines() if line.startswith("all ")] and "--estimate" not in out

@@ -9,9 +9,11 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from mlbench.api import Categorical, Float, Int
+from mlbench.api import Categorical, Float, Int, StoreError
+from mlbench.execution import open_study
 from mlbench.search import Trial, propose
 from mlbench.search.propose import STARTUP_TRIALS, seed_of
+from mlbench.spec import load_benchmark
 
 SPACE = {
     "loss.margin": Float(low=-0.2, high=2.0),
@@ -209,3 +211,31 @@ def test_a_search_in_which_nothing_differs_goes_on(sampler, objective):
 def test_seeds_differ_by_study_and_by_every_number():
     seeds = [seed_of(study, *numbers) for study in "ab" for numbers in [(), (0,), (1,), (0, 1), (1, 0), (11,), (1, 1)]]
     assert len(set(seeds)) == len(seeds) and all(0 <= seed < 2**32 for seed in seeds)
+
+
+SEARCHED = {"name": "Searched", "loss": "triplet-margin", "search": {"loss.margin": {"low": 0.0, "high": 1.0}}}
+
+
+@pytest.mark.parametrize(
+    ("search", "refused"),
+    [
+        ({"sampler": "tpe", "trials": 9, "generation": 1}, True),
+        ({"sampler": "gp", "trials": 9, "generation": 4}, True),
+        ({"sampler": "gp", "trials": 9, "generation": 9}, False),
+        ({"sampler": "tpe", "trials": 8, "generation": 1}, False),
+        ({"sampler": "sobol", "trials": 50, "generation": 1}, False),
+    ],
+)
+def test_another_optuna_is_refused_where_it_would_decide_what_is_tried(tiny, tmp_path, monkeypatch, search, refused):
+    one = open_study(load_benchmark(tiny(SEARCHED, "Untrained", search=search)), tmp_path / "store")
+    one.claim()
+    one.claim()
+    monkeypatch.setattr(sys.modules["mlbench.search.propose"], "version", lambda name: f"{name}-of-tomorrow")
+    if refused:
+        with pytest.raises(StoreError, match=r"'Searched' were proposed by optuna \S+, here is optuna .*tomorrow"):
+            one.claim()
+        header = one.store.path / "store.json"
+        older = json.loads(header.read_text()) | {"proposed_by": {}}  # as before there was that entry
+        header.write_text(json.dumps(older))
+    one.claim()
+    assert "proposed_by" not in one.store.header

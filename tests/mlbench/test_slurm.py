@@ -6,7 +6,7 @@ import stat
 import pytest
 from accidents import small
 
-import mlbench
+import mlbench as package
 from mlbench.api import ConfigError
 from mlbench.execution import open_study
 from mlbench.execution.coordinator import context_of
@@ -21,7 +21,9 @@ def sbatch(tmp_path, monkeypatch):
     folder = tmp_path / "bin"
     folder.mkdir()
     asked = tmp_path / "asked"
-    answers = {"sbatch": f'cat "$1" >> {asked}; echo "Submitted batch job 7"', "sacct": f"cat {tmp_path}/states"}
+    refused = f"if [ -e {tmp_path}/down ]; then echo 'sbatch: error: Socket timed out' >&2; exit 1; fi"
+    answers = {"sbatch": f'{refused}; cat "$1" >> {asked}; echo "Submitted batch job 7"'}
+    answers["sacct"] = f"cat {tmp_path}/states"
     for name in ("sbatch", "srun", "sacct", "scancel"):
         file = folder / name
         file.write_text(f'#!/bin/sh\necho "{name} $@" >> {asked}\n{answers.get(name, "")}\n')
@@ -107,13 +109,66 @@ def test_what_a_job_says_is_heard_as_it_comes(queued, tmp_path):
     assert queue.idle == 1 and not file.exists()
 
 
+@pytest.fixture
+def impatient(monkeypatch):
+    """`sbatch` is asked again at once, three times in all."""
+    monkeypatch.setattr("mlbench.execution.slurm_pool._AGAIN", 0.001)
+    monkeypatch.setattr("mlbench.execution.slurm_pool._TOO_LONG", 0.003)
+
+
+def test_an_sbatch_that_fails_is_asked_again_and_running_jobs_go_on(tiny, tmp_path, sbatch, impatient):
+    study, queue = pool(tiny, tmp_path / "store", 3)
+    first, second, _ = study.plan.jobs
+    queue.submit(first.key, study.request(first, {}))
+    assert queue.news(0.0) == []
+    (tmp_path / "down").touch()
+    queue.submit(second.key, study.request(second, {}))
+    (message,) = queue.news(0.01)
+    assert message.kind == "note" and "sbatch: error: Socket timed out" in message.content
+    assert queue.idle == 1 and len(list((tmp_path / "store" / "slurm").glob("*.jsonl"))) == 1
+    (tmp_path / "down").unlink()
+    assert queue.news(0.0) == [] and queue.idle == 1
+    assert sbatch.read_text().count("submitit.core._submit") == 2
+
+    (tmp_path / "down").touch()
+    queue.submit("third", study.request(second, {}))
+    said = [message for _ in range(3) for message in queue.news(0.01)]
+    assert [message.kind for message in said] == ["note", "note", "stopped", "stopped", "stopped", "lost"]
+    assert {message.job for message in said[2:5]} == {first.key, second.key, "third"}
+    assert "Socket timed out" in said[-1].content and "same command" in said[-1].content
+    queue.close()
+    assert "scancel" not in sbatch.read_text()
+
+
+def test_a_run_that_was_not_queued_yet_can_be_cancelled(tiny, tmp_path, sbatch, impatient):
+    (tmp_path / "down").touch()
+    study, queue = pool(tiny, tmp_path / "store", 1)
+    job = study.plan.jobs[0]
+    queue.submit(job.key, study.request(job, {}))
+    queue.news(0.0)
+    queue.cancel(job.key)
+    assert [(message.kind, message.job) for message in queue.news(0.0)] == [("stopped", job.key)]
+    assert queue.idle == 1
+
+
+def test_an_sbatch_that_keeps_failing_ends_the_command_which_can_be_given_again(
+    mlbench, benchmark_file, tmp_path, sbatch, impatient
+):
+    (tmp_path / "down").touch()
+    arguments = ("run", benchmark_file(runtime={"workers": 2}), "--executor", "slurm", "--store", tmp_path / "store")
+    code, _, err = mlbench(*arguments)
+    assert code == 75 and "Traceback" not in err
+    assert err.splitlines()[-1] == "mlbench: interrupted; give the same command again to resume"
+    assert "sbatch: error: Socket timed out" in err.splitlines()[-2]
+
+
 def test_without_slurm_the_command_says_so(tiny, tmp_path):
     with pytest.raises(ConfigError, match="no srun here"):
-        mlbench.run(small(tiny, "Untrained", executor="slurm", workers=1), store=tmp_path / "store")
+        package.run(small(tiny, "Untrained", executor="slurm", workers=1), store=tmp_path / "store")
 
 
 @pytest.mark.parametrize("executor, module, extra", [("ray", "ray", "ray"), ("slurm", "submitit", "slurm")])
 def test_a_missing_extra_is_named(tiny, tmp_path, monkeypatch, executor, module, extra):
     monkeypatch.setattr("mlbench.execution.executors.find_spec", lambda name: None if name == module else True)
     with pytest.raises(ConfigError, match=rf"executor {executor} needs .* pip install 'mlbench-dml\[{extra}\]'"):
-        mlbench.run(small(tiny, "Untrained", executor=executor, workers=1), store=tmp_path / "store")
+        package.run(small(tiny, "Untrained", executor=executor, workers=1), store=tmp_path / "store")

@@ -260,6 +260,20 @@ def test_a_changed_method_of_the_same_name_is_refused(store):
     assert store.header["methods"] == METHODS
 
 
+def test_a_search_goes_on_only_with_the_version_that_proposed_its_trials(store):
+    assert "proposed_by" not in store.header
+    new = {"New": {"loss": {"id": "contrastive"}}}
+    store.claim(RECIPE, METHODS | new, {}, {"Triplet": "optuna 4.3.0", "New": "optuna 4.3.0"})
+    assert store.header["proposed_by"] == {"New": "optuna 4.3.0"}  # of the other one nobody knows
+    before = contents(store.path)
+    error = r"trials of 'New' were proposed by optuna 4.3.0, here is optuna 4.5.0.*'optuna==4.3.0', or .*--store"
+    with pytest.raises(StoreError, match=error):
+        store.claim(RECIPE, METHODS | new, {}, {"Triplet": "optuna 4.5.0", "New": "optuna 4.5.0"})
+    assert contents(store.path) == before
+    store.claim(RECIPE, METHODS, {}, {"Triplet": "optuna 4.5.0"})
+    assert store.header["proposed_by"] == {"New": "optuna 4.3.0"}
+
+
 def test_tuples_and_lists_are_the_same_recipe(store):
     store.claim({**RECIPE, "folds": 4}, {"Triplet": {**METHODS["Triplet"]}}, {})
     listed = {"values": [1, 2]}

@@ -281,14 +281,14 @@ class _Coordinator:
 
     def _finished(self, job: Job, record: Record, kept: list[str]) -> None:
         self.outcomes[job.key] = Outcome(record.run, record.score, record.epochs)
-        cached = kept is self.summary.cached
+        cached, seconds = kept is self.summary.cached, self._seconds(job, record)
         if record.outcome == "completed":
             kept.append(job.key)
-            self.watch.finished(job.key, record.score, self._seconds(job, record), cached=cached)
+            self.watch.finished(job.key, record.score, seconds, cached=cached)
             self.frontier.close(job.key)
         else:
             reason = (record.error or "").partition("\n")[0]
-            self._failed(job, f"{record.why}: {reason}")
+            self._failed(job, f"{record.why}: {reason}", seconds)
             if self.runtime.fail_fast and not cached:
                 self.control.halt()
 
@@ -299,10 +299,10 @@ class _Coordinator:
         self.spent[training] = record.cost.get("seconds", 0.0)
         return self.spent[training] - before
 
-    def _failed(self, job: Job, reason: str) -> None:
+    def _failed(self, job: Job, reason: str, seconds: float = 0.0) -> None:
         self.outcomes.setdefault(job.key, Outcome("", None))
         self.summary.failed[job.key] = reason
-        self.watch.failed(job.key, reason)
+        self.watch.failed(job.key, reason, seconds)
         self.frontier.close(job.key)
 
 

@@ -56,10 +56,11 @@ class Watch:
         """A job had nothing left to do."""
         self.closed += 1
 
-    def failed(self, job: str, reason: str) -> None:
-        """A job has no result."""
+    def failed(self, job: str, reason: str, seconds: float) -> None:
+        """A job has no result; it took so many seconds, counted as in `finished`."""
         self.closed += 1
         self.failures += 1
+        self.cost += seconds
         self.running.discard(job)
 
     def retried(self, job: str, reason: str) -> None:
@@ -132,10 +133,10 @@ class Events(Watch):
         self._write("spared", job=job)
         self._then.spared(job)
 
-    def failed(self, job: str, reason: str) -> None:
+    def failed(self, job: str, reason: str, seconds: float) -> None:
         """See `Watch`."""
-        self._write("failed", job=job, reason=reason)
-        self._then.failed(job, reason)
+        self._write("failed", job=job, reason=reason, seconds=seconds)
+        self._then.failed(job, reason, seconds)
 
     def retried(self, job: str, reason: str) -> None:
         """See `Watch`."""
@@ -205,9 +206,9 @@ class Lines(Watch):
             self._last = time.monotonic()
             self._say(f"{self.state}; last: {job}")
 
-    def failed(self, job: str, reason: str) -> None:
+    def failed(self, job: str, reason: str, seconds: float) -> None:
         """See `Watch`."""
-        super().failed(job, reason)
+        super().failed(job, reason, seconds)
         self._say(f"failed: {job}: {reason}")
 
     def retried(self, job: str, reason: str) -> None:
@@ -265,9 +266,9 @@ class Bar(Watch):
         super().finished(job, score, seconds, cached=cached)
         self._show(job)
 
-    def failed(self, job: str, reason: str) -> None:
+    def failed(self, job: str, reason: str, seconds: float) -> None:
         """See `Watch`."""
-        super().failed(job, reason)
+        super().failed(job, reason, seconds)
         if self._progress:
             self._progress.console.print(f"failed: {job}: {reason}", style="red", highlight=False, markup=False)
 

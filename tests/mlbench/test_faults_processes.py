@@ -7,6 +7,7 @@ import pytest
 from accidents import accident, said, setup, small
 
 import mlbench
+from mlbench.cli.stores import job_of
 from mlbench.execution.attempt import attempt
 from mlbench.execution.message import Message
 from mlbench.spec import digest
@@ -66,6 +67,11 @@ def test_a_failure_is_recorded_with_its_reason_and_last_words_and_the_rest_goes_
     cost = {method.partition(" ")[0]: record.cost for (method, fold), record in records.items() if fold == 0}
     assert cost["hung"]["seconds"] > 10 and cost["memory"]["seconds"] > cost["memory"]["cpu_seconds"] / 2 > 0
     events = [json.loads(line) for line in (result.store / "events.jsonl").read_text().splitlines()]
+    told = {line["job"]: line["seconds"] for line in events if line["event"] == "failed"}
+    recorded = {
+        job_of(record): record.cost.get("seconds", 0.0) for record in records.values() if record.outcome == "failed"
+    }
+    assert {job: told[job] for job in recorded} == recorded
     tried = [line["job"].partition(" ")[0] for line in events if line["event"] == "retried"]
     assert {name: tried.count(name) for name in tried} == {"killed": 2, "exited": 2, "memory": 2}
 

@@ -120,6 +120,15 @@ def preparing(tmp_path, monkeypatch):
     return preparing
 
 
+@pytest.fixture
+def interruptible():
+    """A shell that starts the tests in the background has SIGINT ignored, in all that they start."""
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield
+    signal.signal(signal.SIGINT, before)
+
+
+@pytest.mark.usefixtures("interruptible")
 @pytest.mark.parametrize(("number", "workers"), [(signal.SIGINT, 0), (signal.SIGTERM, 1)])
 def test_a_preparation_that_is_interrupted_ends_at_once(mlbench, benchmark_file, tmp_path, preparing, number, workers):
     told = preparing(lambda: os.kill(os.getpid(), number))

@@ -1,7 +1,7 @@
 """The images of a dataset, decoded once and handed out class by class."""
 
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, TypeGuard
 
 import numpy as np
 import numpy.typing as npt
@@ -59,8 +59,10 @@ class ImageView:
     def images(self, indices: Sequence[int] | Ints) -> Pixels:
         """The images at ``indices``: uint8 ``[C, H, W]`` each, not copied. Vectors: ``[B, D]`` float32.
 
-        Images of one size that are in memory, not mapped: ``[B, C, H, W]``.
+        Images of one size that are in memory, not mapped: ``[B, C, H, W]``; not copied if ``indices`` is a range.
         """
+        if isinstance(self._pixels, Tensor) and _is_run(indices, len(self)):
+            return self._pixels[indices.start : indices.stop]
         wanted = np.asarray(indices, dtype=np.int64)
         if isinstance(self._pixels, Tensor):
             return self._pixels.index_select(0, torch.from_numpy(wanted))
@@ -140,6 +142,10 @@ class ImageStore:
 def are_vectors(items: Pixels) -> bool:
     """Whether these are vectors ``[B, D]``, not images."""
     return isinstance(items, Tensor) and items.ndim == 2
+
+
+def _is_run(indices: Sequence[int] | Ints, count: int) -> TypeGuard[range]:
+    return isinstance(indices, range) and indices.step == 1 and 0 <= indices.start <= indices.stop <= count
 
 
 def _checked_vector(vector: npt.NDArray[Any], size: int, name: str) -> npt.NDArray[np.float32]:

@@ -1,5 +1,6 @@
 """From the store's images to the trunk's input."""
 
+from functools import lru_cache
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -36,13 +37,21 @@ class Draws(NamedTuple):
         """Those of some of the images."""
         return Draws(*(field[part] for field in self))
 
+    @staticmethod
+    @lru_cache(maxsize=2)
+    def none(count: int) -> "Draws":
+        """Of so many images where nothing is left to chance."""
+        no, never = torch.empty((count, 0), dtype=torch.int64), torch.zeros(count, dtype=torch.bool)
+        return Draws(no, no.double(), never, never)
+
 
 class TrainTransform:
     """Crop, affine map, flip, inversion and normalisation.
 
     Every image takes the same number of random numbers, whatever is switched on: switching the flip on does not change
-    the crops. Image i of the batch takes row i, so what becomes of an image depends on its pixels, its place in the
-    batch and the generator's state alone: not on the other images, nor on who computes it, nor when.
+    the crops. Where nothing is, none are drawn. Image i of the batch takes row i, so what becomes of an image depends
+    on its pixels, its place in the batch and the generator's state alone: not on the other images, nor on who computes
+    it, nor when.
 
     Args:
         config: The transforms of the benchmark file.
@@ -54,6 +63,7 @@ class TrainTransform:
     def __init__(self, config: Transforms, rank: int = 0, world_size: int = 1) -> None:
         self._rank, self._world_size = rank, world_size
         self._config = config
+        self._chance = bool(config.crop or config.affine or config.flip or config.invert)
         self._normalise = Normalise(config)
 
     def __call__(self, images: Pixels, generator: torch.Generator) -> Tensor:
@@ -61,7 +71,8 @@ class TrainTransform:
 
         Args:
             images: uint8 ``[B, C, H, W]``, or ``[C, H, W]`` each; vectors ``[B, D]`` pass as they are.
-            generator: Advanced by as many numbers as the batch has images, times a constant.
+            generator: Advanced by as many numbers as the batch has images, times a constant; not at all where
+                nothing is left to chance.
 
         Returns:
             float32 ``[B, output_channels, size, size]``
@@ -74,6 +85,8 @@ class TrainTransform:
 
     def draw(self, images: Pixels, generator: torch.Generator) -> Draws:
         """All that is random in a batch."""
+        if not self._chance:
+            return Draws.none(len(images))
         config = self._config
         count, draws = len(images), CROP_DRAWS + AFFINE_DRAWS + 2
         rows = torch.rand(count * self._world_size, draws, generator=generator, dtype=torch.float64).numpy()
@@ -108,10 +121,9 @@ class TrainTransform:
 
     def _together(self, pixels: npt.NDArray[Any], draws: Draws, out: npt.NDArray[np.float32]) -> None:
         """Mirror and invert images ``[B, C, S, S]`` in their place, and normalise them."""
-        flip, invert = draws.flip.numpy(), draws.invert.numpy()
-        if flip.any():
+        if self._config.flip and (flip := draws.flip.numpy()).any():
             pixels[flip] = pixels[flip, ..., ::-1]
-        if invert.any():
+        if self._config.invert and (invert := draws.invert.numpy()).any():
             pixels[invert] = 255 - pixels[invert]
         self._normalise(pixels, out)
 

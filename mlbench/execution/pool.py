@@ -5,6 +5,7 @@ works on what is in the leases there, and what of it may be tried again the coor
 it is JSON, and what it does on the other side is `attempt`.
 """
 
+import gc
 import threading
 from collections.abc import Callable, Mapping
 from typing import Any, Protocol
@@ -51,6 +52,7 @@ class InProcess:
 
     def __init__(self, context: Context, stopping: Callable[[str], bool]) -> None:
         self._worker = Worker(context)
+        gc.freeze()  # until the end: a full collection would look at all that was imported, in the midst of a job
         self._stopping = stopping
         self._waiting: list[tuple[str, dict[str, Any]]] = []
 
@@ -80,3 +82,4 @@ class InProcess:
 
     def close(self) -> None:
         """Nothing to stop."""
+        gc.unfreeze()

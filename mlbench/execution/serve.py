@@ -6,6 +6,7 @@ threads that a copy would miss. Elsewhere (CUDA, macOS, Windows) it does one job
 has the next one start meanwhile.
 """
 
+import gc
 import json
 import os
 import select
@@ -124,6 +125,9 @@ def _do(worker: Worker, message: dict[str, Any], out: TextIO, lifeline: int) -> 
     signal.signal(signal.SIGTERM, lambda number, frame: stop.set())
     listen(lifeline, stop)
     around = Surroundings(lambda told: _say(out, told), stop.is_set, give_up, own_process=True)
+    # What is here stays until the end. A full collection of garbage would look at all of it, in the midst of the job,
+    # and a copied process would have its memory copied for that.
+    gc.freeze()
     last = attempt(worker, message["job"], message["request"], around)
     _say(out, last)
     return STOPPED if last.kind == "stopped" else 0

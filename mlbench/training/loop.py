@@ -4,13 +4,13 @@ It is given a training view and a validation view, and nothing through which tes
 """
 
 import copy
+import math
 import time
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import asdict, dataclass, field, fields
 from functools import partial
 from typing import Any
 
-import numpy as np
 import torch
 from torch import Tensor, nn
 
@@ -198,6 +198,7 @@ class _Steps:
         assert setup.sampler is not None
         self.setup = setup
         self.view = view
+        self.device = torch.device(setup.device)
         self.labels = torch.from_numpy(view.labels)
         self.batches = Batches(setup.sampler, setup.batches)
         self.embedder = setup.ranks.embedder(setup.model)
@@ -267,11 +268,13 @@ class _Steps:
             Diverged: If it is not finite.
         """
         assert self.setup.loss is not None
-        labels = self._gathered(self.labels[torch.from_numpy(batch.indices)])
-        embeddings, *second = (self._embeddings(images) for images in batch.views)
-        reference = {"ref_emb": second[0], "ref_labels": labels} if second else {}
-        with self.clock("mining"):
-            pairs = self.setup.miner(embeddings, labels, **reference) if self.setup.miner else None
+        labels = self._gathered(self.labels.index_select(0, torch.from_numpy(batch.indices)))
+        embeddings = self._embeddings(batch.views[0])
+        reference = {"ref_emb": self._embeddings(batch.views[1]), "ref_labels": labels} if len(batch.views) > 1 else {}
+        pairs = None
+        if self.setup.miner:
+            with self.clock("mining"):
+                pairs = self.setup.miner(embeddings, labels, **reference)
         clusters = labels if batch.groups is None else self._gathered(torch.from_numpy(batch.groups))
         grouped = {"groups": clusters} if "groups" in self.needs else {}
         with self.clock("loss"):
@@ -284,15 +287,15 @@ class _Steps:
             optimizer.step()
         self.images += len(labels)
         value = float(loss.detach())
-        if not np.isfinite(value):
+        if not math.isfinite(value):
             raise Diverged(f"the loss became {value} after {self.images} images")
         return value
 
     def _embeddings(self, images: Tensor) -> Tensor:
-        return self.embedder(images.to(self.setup.device, non_blocking=True))
+        return self.embedder(images.to(self.device, non_blocking=True))
 
     def _gathered(self, part: Tensor) -> Tensor:
-        return self.setup.ranks.gather(part.to(self.setup.device))
+        return self.setup.ranks.gather(part.to(self.device))
 
 
 def _start_epoch(epoch: int, *parts: object) -> None:
@@ -312,4 +315,5 @@ def _validate(setup: Setup, view: ImageView, epoch: int, loss: float | None) -> 
 
 
 def _copy_state(model: nn.Module) -> dict[str, Tensor]:
-    return copy.deepcopy(model.state_dict())
+    kept = model.state_dict().items()
+    return {name: value.clone() if isinstance(value, Tensor) else copy.deepcopy(value) for name, value in kept}

@@ -30,6 +30,20 @@ def test_a_view_renumbers_its_classes_in_the_order_asked_for(images: list[np.nda
         assert np.array_equal(image.permute(1, 2, 0), images[item])
 
 
+@pytest.mark.parametrize("indices", [range(4), range(1, 3), range(2, 2), range(0, 4, 2), range(3, -1, -1)])
+def test_a_range_gives_what_its_numbers_give(images: list[np.ndarray], indices: range) -> None:
+    view = ImageStore.build(Memory(images, LABELS), None).view([2, 0])
+    listed, ranged = view.images(list(indices)), view.images(indices)
+    assert len(listed) == len(ranged) == len(indices)
+    assert all(map(torch.equal, listed, ranged))
+
+
+@pytest.mark.parametrize("indices", [range(3, 6), range(-9, 2), range(7, 9)])
+def test_a_range_beyond_the_view_is_refused(images: list[np.ndarray], indices: range) -> None:
+    with pytest.raises(IndexError):
+        ImageStore.build(Memory(images, LABELS), None).view([2, 0]).images(indices)
+
+
 def reachable_pixels(view: ImageView) -> int:
     """Bytes of all arrays and tensor storages that can be reached from a view through any reference."""
     seen: set[int] = set()

@@ -45,6 +45,14 @@ def test_nothing_switched_on_gives_the_pixels() -> None:
     assert torch.equal(EvalTransform(config())(images), images / 255)
 
 
+def test_nothing_is_drawn_where_nothing_is_random() -> None:
+    images, still, running = random_images(5, 1, 16, 16), generator(3), generator(3)
+    TrainTransform(config())(images, still)
+    TrainTransform(config(flip=0.5))(images, running)
+    assert torch.equal(still.get_state(), generator(3).get_state())
+    assert not torch.equal(running.get_state(), still.get_state())
+
+
 @pytest.mark.parametrize(
     "changes", [EVERYTHING, {"affine": RandomAffine(degrees=180.0)}, {"crop": RandomResizedCrop()}]
 )

@@ -1,5 +1,6 @@
 """Carrying a plan out: the same records wherever it runs, failures that stay what they are, nothing done twice."""
 
+import gc
 import json
 import os
 import shutil
@@ -17,6 +18,7 @@ from mlbench.api import ConfigError, DataError, StoreError
 from mlbench.data.device_crops import DeviceImages
 from mlbench.execution import open_study, run_plan
 from mlbench.execution.watch import Lines, Watch
+from mlbench.execution.worker import Worker
 from mlbench.leaderboard import write_leaderboard
 from mlbench.spec import load_benchmark
 from mlbench.store import Store
@@ -353,6 +355,13 @@ def test_a_constructor_that_refuses_its_arguments_at_run_time_is_a_failed_run(ti
     assert failed.outcome == "failed"
     assert failed.error == "loss: misbehaving/refuses refuses its arguments: 2 tenths are not today's margin"
     assert len(result.summary.failed) == 6 and len(result.summary.done) == 6
+
+
+def test_the_collector_of_garbage_leaves_alone_what_was_there_before_a_job(tiny, tmp_path, monkeypatch):
+    frozen, run = [], Worker.run
+    monkeypatch.setattr(Worker, "run", lambda *args: frozen.append(gc.get_freeze_count()) or run(*args))
+    mlbench.run(tiny(), store=tmp_path / "store")
+    assert len(frozen) == JOBS["Untrained"] and min(frozen) > 0 and gc.get_freeze_count() == 0
 
 
 @pytest.mark.usefixtures("misbehaving")

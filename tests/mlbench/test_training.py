@@ -6,6 +6,7 @@ import dataclasses
 import numpy as np
 import pytest
 import torch
+from safetensors.torch import load, save
 from torch import nn
 
 from mlbench.api import ComponentInfo, Diverged, GroupedBatch
@@ -154,6 +155,14 @@ def test_the_model_of_the_best_validation_is_kept(prepared, tiny, views):
     kept = embed(model, views[1], setup.eval_transform, "cpu")
     assert torch.equal(kept, metrics.seen[1])
     assert not torch.equal(kept, metrics.seen[2])
+
+
+def test_a_model_with_one_weight_under_two_names_is_kept(prepared, views):
+    setup = prepared(TRIPLET, training={"max_epochs": 1, "iterations_per_epoch": 1})
+    setup.model.also = setup.model.embedder
+    done = trained(setup, views)
+    kept = load(save({name: value.contiguous() for name, value in done.state.items()}))  # refuses shared memory
+    assert same(kept, setup.model.state_dict()) and torch.equal(kept["also.weight"], kept["embedder.weight"])
 
 
 # -- precision -------------------------------------------------------------------------------------------------------

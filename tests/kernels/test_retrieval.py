@@ -201,6 +201,21 @@ def test_any_number_of_bytes_will_do():
     assert as_theirs(found) == pytest.approx(as_theirs(retrieval_metrics(*split, backend="reference")), abs=1e-12)
 
 
+@pytest.mark.parametrize("counted", [False, True])
+@pytest.mark.parametrize("far", [1e5, 1e8, 1e25, 1e-25])
+def test_queries_may_be_of_another_size_than_references(far, counted, monkeypatch):
+    """Squared distances from far away differ in their last digits alone."""
+    if counted:
+        count_in_place_of_blocked(monkeypatch)
+    x, labels = clusters(30, 12, 8, 1.0)
+    inputs = (far * x[:60], labels[:60], x[60:], labels[60:])
+    how = {"distance": "squared-euclidean", "per_query": True}
+    expected = retrieval_metrics(*inputs, backend="reference", **how)
+    found = retrieval_metrics(*inputs, backend="blocked", **how)
+    assert found.recall_at == expected.recall_at
+    torch.testing.assert_close(found.per_query["map_at_r"], expected.per_query["map_at_r"], rtol=0, atol=1e-12)
+
+
 def with_zero_rows():
     embeddings, labels = clusters(40, 5, 16, 1.0)
     embeddings[::9] = 0
@@ -222,7 +237,7 @@ def check_counted(cases, count, **options):
                 torch.testing.assert_close(found.per_query[name], values, rtol=0, atol=1e-12, equal_nan=True)
 
 
-def test_counted_ranks_are_those_of_float64(monkeypatch):
+def count_in_place_of_blocked(monkeypatch):
     """The counting of "triton", with the engine's plain backend in its place."""
     import mlbench_kernels.retrieval.metrics as metrics
 
@@ -230,6 +245,10 @@ def test_counted_ranks_are_those_of_float64(monkeypatch):
         return counted_ranks(*arguments[:-1], "blocked", "ieee")
 
     monkeypatch.setattr(metrics, "blocked_ranks", ranks)
+
+
+def test_counted_ranks_are_those_of_float64(monkeypatch):
+    count_in_place_of_blocked(monkeypatch)
     check_counted([*CASES.values(), with_zero_rows], 130, backend="blocked")
 
 

@@ -100,7 +100,7 @@ def make_points(embeddings: Tensor, index: Tensor, scale: Tensor, centre: Tensor
         left[done : done + len(rows), :-2] = x
         left[done : done + len(rows), -2] = -half
         done += len(rows)
-    radius = (-2 * left[:, -2]).clamp_max(1e6).sqrt()
+    radius = (-2 * left[:, -2]).sqrt()
     radius[count:] = 0
     twin, depth = _twins(embeddings)
     return Points(left, radius, embeddings, scale, index, twin[index], depth[index], cosine)

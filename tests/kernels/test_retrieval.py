@@ -334,8 +334,9 @@ def test_reduced_precision_of_the_program_does_not_change_the_result():
 
 
 @pytest.mark.parametrize("square", [True, False])
-def test_memory_is_bounded(square, monkeypatch):
-    """No tensor comes near the size of the distance matrix: it has 8.6 MiB."""
+@pytest.mark.parametrize(("classes", "per_class"), [(75, 20), (2, 100)])
+def test_memory_is_bounded(classes, per_class, square):
+    """No tensor comes near the size of the distance matrix, 8.6 MiB, or of the pairs of two classes that collapsed."""
     from torch.utils._python_dispatch import TorchDispatchMode
 
     largest = 0
@@ -349,8 +350,8 @@ def test_memory_is_bounded(square, monkeypatch):
                     largest = max(largest, tensor.untyped_storage().nbytes())
             return result
 
-    embeddings, labels = clusters(75, 20, 8, 1e3)
-    embeddings[::7] = embeddings[0]
+    embeddings, labels = clusters(classes, per_class, 8, 1e3)
+    embeddings[:: 7 if classes > 2 else 1] = embeddings[0]
     arguments = (embeddings, labels) if square else (embeddings, labels, embeddings.clone(), labels)
     with Watch():
         retrieval_metrics(*arguments, memory=TINY, recall_at=(1, 50))

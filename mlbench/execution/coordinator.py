@@ -76,6 +76,7 @@ def run_plan(
         KeyboardInterrupt: If interrupted; the same command resumes.
     """
     study.claim()
+    study.store.leases.alive()  # a first look: whoever has not counted since then is dead at the end
     control = Control()
     with control.requests(study.store):
         summary = _Coordinator(study, watch, control, retry_failed).run()

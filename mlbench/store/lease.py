@@ -143,6 +143,15 @@ class Leases:
             path.unlink(missing_ok=True)
         return lease
 
+    def free(self, name: str) -> None:
+        """Let all know that nobody holds a lease, who have not watched it for as long as this observer has.
+
+        What was spent is left to the next holder.
+        """
+        if self._generations(name) and (lease := self.take(name, {})) is not None:
+            lease.leave()
+            lease.release()
+
     def holder(self, name: str) -> dict[str, Any] | None:
         """What the holder of a lease says of itself; None if nobody holds it."""
         found = self._generations(name)

@@ -176,3 +176,19 @@ def test_what_is_held_can_be_listed(leases):
     lease.beat()
     ((name, content, _),) = leases.held()
     assert name == "job" and (content["job"], content["epoch"], content["step"]) == ("Triplet/trial-0/fold-1", 3, 7)
+
+
+def test_that_a_holder_elsewhere_is_dead_need_be_waited_for_only_once(leases, elsewhere, tmp_path):
+    theirs = leases.take("job", {})
+    theirs.tell(spent={"seconds": 2.0})
+    assert theirs.beat()
+    observer, later = elsewhere
+    observer.free("job")  # it may live
+    assert theirs.beat() and observer.holder("job") is not None
+    later(61)
+    newcomer = Leases(tmp_path / "leases", expiry=60.0)
+    assert newcomer.take("job", {}) is None
+    observer.free("job")
+    assert newcomer.take("job", {}).spent == {"seconds": 2.0}
+    observer.free("nothing")
+    assert {path.stem for path in (tmp_path / "leases").iterdir()} == {"job"}

@@ -8,9 +8,11 @@ from accidents import accident, said, setup, small
 
 import mlbench
 from mlbench.cli.stores import job_of
+from mlbench.execution import open_study, run_plan
 from mlbench.execution.attempt import attempt
 from mlbench.execution.message import Message
-from mlbench.spec import digest
+from mlbench.execution.watch import Watch
+from mlbench.spec import digest, load_benchmark
 from mlbench.store import Store
 
 ONCE = ("killed", "memory", "terminated")
@@ -92,6 +94,37 @@ def test_a_death_is_recorded_though_the_lease_looks_held_for_a_while(tiny, tmp_p
     assert begun.count("Untrained/reproduction-0/fold-0") == 1
     assert result.summary.failed["Untrained/reproduction-0/fold-0"] == "killed: gone"
     assert result.summary.done == ["Untrained/reproduction-0/fold-1"]
+
+
+class Bounded(Watch):
+    """Ends a command that starts a job again and again."""
+
+    starts = 0
+
+    def started(self, job, run):
+        self.starts += 1
+        assert self.starts < 10
+
+
+def test_what_a_machine_left_that_went_down_is_done_and_cleared_away(tiny, tmp_path, monkeypatch):
+    """Its leases look held to everybody who has not watched them for a while: to every new process."""
+
+    def anew(worker, job, request, around):
+        worker.store = Store(worker.store.path)
+        return attempt(worker, job, request, around)
+
+    monkeypatch.setattr("mlbench.execution.pool.attempt", anew)
+    study = open_study(load_benchmark(small(tiny, "Untrained", workers=0)), tmp_path / "store")
+    job, leases = study.plan.jobs[0], tmp_path / "store" / "leases"
+    run = digest(study.request(job, {}))
+    leases.mkdir(parents=True)
+    for name in (run[:32], "coordinator-0123456789ab"):
+        said = {"machine": "of old", "job": job.key, "run": run, "beat": 7, "spent": {"seconds": 5.0}}
+        (leases / f"{name}.0").write_text(json.dumps(said))
+    study.store.leases._expiry = 0.5
+    summary = run_plan(study, Bounded())
+    assert len(summary.done) == 3 and not any(leases.iterdir())
+    assert study.store.get(run).cost["seconds"] > 5
 
 
 @pytest.mark.usefixtures("faulty")

@@ -39,6 +39,7 @@ class Control:
         self.stopping = False
         self.interrupted = False
         self.cancelled: set[str] = set()
+        self._lease: Lease | None = None
 
     def stops(self, job: str) -> bool:
         """Whether a job is to stop."""
@@ -87,7 +88,7 @@ class Control:
         """Heed what others ask through the store inside the block, and show them that there is somebody to ask."""
         # First: whoever asks later may have seen the lease. Others hear it too, so that nobody here removes it.
         before, ended = set(_files(store)), threading.Event()
-        lease = _shown(store)
+        lease = self._lease = _shown(store)
 
         def look() -> None:
             while not ended.wait(BEAT / 2):
@@ -102,6 +103,17 @@ class Control:
         finally:
             ended.set()
             thread.join()
+
+    def all_are_through(self, store: Store) -> bool:
+        """Show, inside `requests`, that nothing is left to do here; whether every coordinator of the store shows that.
+
+        The last one to ask hears that it is so, also where two ask at the same time.
+        """
+        assert self._lease is not None
+        self._lease.tell(through=True)
+        self._lease.beat()
+        found = store.leases.held()
+        return all(content.get("through") for name, content, _ in found if name.startswith(COORDINATOR))
 
     def _heed(self, file: Path) -> None:
         with suppress(OSError, ValueError):
@@ -128,11 +140,6 @@ def ask_to_cancel(store: Store, jobs: list[str] | None) -> bool:
     made(folder)
     write_text(folder / f"{uuid.uuid4().hex}.json", json.dumps({"cancel": jobs}) + "\n")
     return True
-
-
-def others_are_there(store: Store) -> bool:
-    """Whether another coordinator than the one that asks runs the store's plan."""
-    return sum(name.startswith(COORDINATOR) for name, _, _ in store.leases.held()) > 1
 
 
 def _files(store: Store) -> list[Path]:

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 from mlbench.api import errors
-from mlbench.execution.control import Control, others_are_there
+from mlbench.execution.control import Control
 from mlbench.execution.elsewhere import Elsewhere
 from mlbench.execution.environment import environment
 from mlbench.execution.executors import loaders_of, pool_of
@@ -123,7 +123,7 @@ class _Coordinator:
         if not self.summary.left:
             if self._overtaken():
                 return self._again()
-            if not others_are_there(self.study.store):  # they may still need what is superseded; the last one tidies
+            if self.control.all_are_through(self.study.store):  # others may still need what is superseded
                 self._set_superseded_aside()
         self.watch.end(self.summary)
         return self.summary

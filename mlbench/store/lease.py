@@ -9,6 +9,7 @@ are ever compared, and none that can be set.
 import json
 import os
 import platform
+import threading
 import time
 import uuid
 from collections.abc import Iterator, Mapping
@@ -51,6 +52,7 @@ class Lease:
         self._about |= {**about, "spent": self.spent}
         self._beats = 0
         self._left = False
+        self._writing = threading.Lock()
         try:
             self._write()
         except OSError:
@@ -94,8 +96,11 @@ class Lease:
 
     def _write(self) -> None:
         about = {name: value() if callable(value) else value for name, value in {**self._about}.items()}
-        os.lseek(self._descriptor, 0, os.SEEK_SET)
-        os.write(self._descriptor, json.dumps(about | {"beat": self._beats}).encode().ljust(_SIZE))
+        content = json.dumps(about | {"beat": self._beats}).encode().ljust(_SIZE)
+        with self._writing:  # one thread counts, another may have something to say at once
+            os.lseek(self._descriptor, 0, os.SEEK_SET)
+            os.write(self._descriptor, content)
+            os.ftruncate(self._descriptor, len(content))
 
 
 class Leases:

@@ -407,19 +407,22 @@ def test_what_a_failed_trial_led_to_does_not_count_once_it_was_retried(tiny, tmp
 
 
 class Meets(Watch):
-    """Calls something when it starts the only test, the last job."""
+    """Calls something when it starts the only test, the last job; at the end it may wait for another."""
 
-    def __init__(self, action):
+    def __init__(self, action, ends):
         super().__init__()
-        self.action = action
+        self.action, self.ends = action, ends
 
     def started(self, job, run):
         if "/test-" in job:
             self.action()
 
+    def end(self, summary):
+        self.ends.wait(60)
+
 
 @pytest.mark.usefixtures("misbehaving")
-@pytest.mark.parametrize("first", ["the one that went by it", "the one that did it again"])
+@pytest.mark.parametrize("first", ["the one that went by it", "the one that did it again", "neither"])
 def test_a_failure_that_is_done_again_while_another_command_went_by_it_harms_neither(tiny, tmp_path, first):
     loss = {"id": "misbehaving/refuses", "tenths": 1, "file": str(tmp_path / "refused")}
     method = {"name": "Refused", "loss": loss, "search": {"loss.tenths": {"choices": [1, 9]}}}
@@ -427,13 +430,14 @@ def test_a_failure_that_is_done_again_while_another_command_went_by_it_harms_nei
     smooth = mlbench.run(benchmark, store=tmp_path / "smooth")
     best = json.loads(smooth.leaderboard.hyperparameters[0])["loss.tenths"]
     (tmp_path / "refused").write_text(str(best))
-    there, go_on = threading.Event(), threading.Event()
-    waits = Meets(lambda: (there.set(), go_on.wait(60)))
+    there, go_on, both = threading.Event(), threading.Event(), threading.Barrier(2 if first == "neither" else 1)
+    waits = Meets(lambda: (there.set(), go_on.wait(60)), both)
     with ThreadPoolExecutor(1) as thread:
         stale = thread.submit(mlbench.run, benchmark, store=store, watch=waits)
         assert there.wait(60)
         (tmp_path / "refused").unlink()
-        ends = Meets(lambda: (go_on.set(), stale.result()) if first == "the one that went by it" else None)
+        actions = {"the one that went by it": lambda: (go_on.set(), stale.result()), "neither": go_on.set}
+        ends = Meets(actions.get(first, lambda: None), both)
         fresh = mlbench.run(benchmark, store=store, watch=ends, retry_failed=True)
         go_on.set()
         results = stale.result(), fresh

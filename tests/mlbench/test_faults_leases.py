@@ -192,3 +192,11 @@ def test_that_a_holder_elsewhere_is_dead_need_be_waited_for_only_once(leases, el
     assert newcomer.take("job", {}).spent == {"seconds": 2.0}
     observer.free("nothing")
     assert {path.stem for path in (tmp_path / "leases").iterdir()} == {"job"}
+
+
+def test_what_a_holder_says_can_be_long_and_become_shorter(leases):
+    lease = leases.take("job", {"job": "\N{CYRILLIC SMALL LETTER ZHE}" * 200})
+    lease.tell(step=1000)
+    assert lease.beat()
+    lease.tell(step=1)
+    assert lease.beat() and leases.holder("job")["step"] == 1

@@ -132,9 +132,14 @@ def _shown(store: Store) -> Lease:
     return lease
 
 
+def is_coordinated(store: Store) -> bool:
+    """Whether somebody runs the store's plan."""
+    return any(name.startswith(COORDINATOR) for name, _, _ in store.leases.held())
+
+
 def ask_to_cancel(store: Store, jobs: list[str] | None) -> bool:
     """Ask whoever runs the store's plan to stop some jobs, or everything; False if nobody does."""
-    if not any(name.startswith(COORDINATOR) for name, _, _ in store.leases.held()):
+    if not is_coordinated(store):
         return False
     folder = store.path / "requests"
     made(folder)

@@ -250,3 +250,36 @@ def test_status_tells_what_runs_what_failed_and_what_it_cost(mlbench, benchmark_
     found = json.loads(out)
     assert found["running"][0]["job"] == "Untrained/test-9" and found["spent"]["seconds"] > 0
     lease.release()
+
+
+def test_logs_are_followed_to_their_last_line_and_from_one_run_to_the_next(mlbench, tmp_path, monkeypatch):
+    store = Store(tmp_path / "store")
+    store.claim({}, {}, {})
+    (store.path / "logs").mkdir()
+
+    def begin(job):
+        lease = store.leases.take(job, {"job": job, "run": job})
+        store.log(job).write_text(f"{job} begins\n")
+        return lease
+
+    def end(job, lease):
+        store.log(job).write_text(f"{job} begins\n{job} ends\n")
+        lease.release()
+
+    def script():
+        with Control().requests(store):
+            lease = begin("A")
+            yield
+            end("A", lease)
+            yield  # nothing runs, but somebody is there who will start the next
+            lease = begin("B")
+            yield
+            end("B", lease)
+            yield
+        yield
+
+    steps = script()
+    next(steps)
+    monkeypatch.setattr("mlbench.cli.logs.time.sleep", lambda seconds: next(steps))
+    code, out, _ = mlbench("logs", store.path, "-f")
+    assert (code, out.splitlines()) == (0, ["A | A begins", "A | A ends", "B | B begins", "B | B ends"])

@@ -265,6 +265,7 @@ class _Coordinator:
 
     def _again(self) -> Summary:
         """Go through the plan once more, with what is in the store now."""
+        self.watch.again()
         again = _Coordinator(self.study, self.watch, self.control, retry_failed=False).run()
         before = set(self.summary.done)
         again.done += [key for key in again.cached if key in before]

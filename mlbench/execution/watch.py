@@ -46,7 +46,7 @@ class Watch:
 
     def finished(self, job: str, score: float | None, seconds: float, *, cached: bool) -> None:
         """A job is done; it took so many seconds, or added them to what the parts of its training before it took."""
-        self.closed += not cached
+        self.closed += 1
         self.cached += cached
         self.done += not cached
         self.cost += seconds
@@ -73,6 +73,11 @@ class Watch:
 
     def note(self, text: str) -> None:
         """Something a user should know."""
+
+    def again(self) -> None:
+        """Another command had failures done again: the plan is gone through, and told, from its beginning."""
+        self.cached = self.done = self.failures = 0
+        self.cost = 0.0
 
     def end(self, summary: "Summary") -> None:
         """Nothing is left to do."""
@@ -151,6 +156,11 @@ class Events(Watch):
     def note(self, text: str) -> None:
         """See `Watch`."""
         self._then.note(text)
+
+    def again(self) -> None:
+        """See `Watch`."""
+        self._write("again")
+        self._then.again()
 
     def end(self, summary: "Summary") -> None:
         """See `Watch`."""

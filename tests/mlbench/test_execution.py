@@ -414,6 +414,7 @@ class Meets(Watch):
         self.action, self.ends = action, ends
 
     def started(self, job, run):
+        super().started(job, run)
         if "/test-" in job:
             self.action()
 
@@ -441,6 +442,10 @@ def test_a_failure_that_is_done_again_while_another_command_went_by_it_harms_nei
         fresh = mlbench.run(benchmark, store=store, watch=ends, retry_failed=True)
         go_on.set()
         results = stale.result(), fresh
+    for watch in (waits, ends):
+        cost = sum(record.cost["seconds"] for record in Store(store).records())
+        assert (watch.closed, watch.done + watch.cached, watch.failures, watch.running) == (7, 7, 0, set())
+        assert watch.cost == pytest.approx(cost)
     for result in results:
         assert result.summary.total == 7 and not result.summary.failed and not result.summary.left
     assert len(results[0].summary.done) == 5  # all but the two failures
@@ -490,11 +495,14 @@ def test_a_run_that_is_still_going_on_elsewhere_is_not_disturbed(tiny, finished,
         """Commits all of it when the first job has started."""
 
         def started(self, job, run):
+            super().started(job, run)
             for folder in hidden.iterdir():
                 if not (store / "runs" / folder.name).exists():
                     folder.rename(store / "runs" / folder.name)
 
-    result = mlbench.run(tiny(*METHODS), store=store, watch=Other())
+    watch = Other()
+    result = mlbench.run(tiny(*METHODS), store=store, watch=watch)
+    assert (watch.closed, watch.total, watch.seconds_left) == (sum(JOBS.values()), sum(JOBS.values()), 0)
     assert len(result.summary.done) == 1 and len(result.summary.cached) == sum(JOBS.values()) - 1
     assert kept(store) == kept(finished.store)
     write_leaderboard(Store(store), tmp_path)

@@ -4,7 +4,7 @@ import shutil
 import time
 from collections import Counter
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from typing import Any
 
 from mlbench.api import errors
@@ -18,6 +18,7 @@ from mlbench.execution.guard import GRACE
 from mlbench.execution.message import Message
 from mlbench.execution.pool import Pool
 from mlbench.execution.preparation import prepare_images
+from mlbench.execution.spent import Spent
 from mlbench.execution.study import Study
 from mlbench.execution.watch import Watch
 from mlbench.execution.work import Work
@@ -100,7 +101,7 @@ class _Coordinator:
         self.elsewhere = Elsewhere(study.store.leases)
         self.attempts: Counter[str] = Counter()
         self.deaths: dict[str, Any] = {}
-        self.spent: dict[str, float] = {}
+        self.spent = Spent()
         self.summary = Summary()
 
     def run(self) -> Summary:
@@ -247,8 +248,9 @@ class _Coordinator:
             return
         try:
             if store.get(run) is None:
-                failed = {"outcome": "failed", "reason": reason, "error": error, "cost": lease.spent}
-                store.commit(Record(run=run, request=work.request, environment=environment(), **failed))
+                failed = {"outcome": "failed", "reason": reason, "error": error}
+                cost = self.spent.at_least(work.job, lease.spent)
+                store.commit(Record(run=run, request=work.request, environment=environment(), cost=cost, **failed))
         finally:
             lease.release()
         self._done(work)
@@ -283,7 +285,7 @@ class _Coordinator:
 
     def _finished(self, job: Job, record: Record, kept: list[str]) -> None:
         self.outcomes[job.key] = Outcome(record.run, record.score, record.epochs)
-        cached, seconds = kept is self.summary.cached, self._seconds(job, record)
+        cached, seconds = kept is self.summary.cached, self.spent.added(job, record.cost)
         if record.outcome == "completed":
             kept.append(job.key)
             self.watch.finished(job.key, record.score, seconds, cached=cached)
@@ -293,13 +295,6 @@ class _Coordinator:
             self._failed(job, f"{record.why}: {reason}", seconds)
             if self.runtime.fail_fast and not cached:
                 self.control.halt()
-
-    def _seconds(self, job: Job, record: Record) -> float:
-        """What a job took: what the record of a part of a training says has the parts before it."""
-        training = replace(job, rung=None).key
-        before = self.spent.get(training, 0.0)
-        self.spent[training] = record.cost.get("seconds", 0.0)
-        return self.spent[training] - before
 
     def _failed(self, job: Job, reason: str, seconds: float = 0.0) -> None:
         self.outcomes.setdefault(job.key, Outcome("", None))

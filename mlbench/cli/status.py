@@ -30,7 +30,8 @@ def command(
 
     study = open_study(load_benchmark(benchmark, set_ or []), store)
     _check_plan(study)
-    records = list(study.store.records())
+    methods = {method.name for method in study.benchmark.methods}
+    records = [record for record in study.store.records() if record.method in methods]
     rows, running, aside = _methods(study, records), _running(study.store), dict(study.store.quarantine)
     trainings = whole_trainings(records)
     spent = {name: sum(record.cost.get(name, 0.0) for record in trainings) for name in ("seconds", "gpu_seconds")}
@@ -69,7 +70,7 @@ def _methods(study: "Study", records: list["Record"]) -> list[dict[str, Any]]:
     found = {method.name: Counter[str]() for method in study.benchmark.methods}
     for record in records:
         why = record.why if record.outcome != "completed" else "completed"
-        found.setdefault(record.method, Counter())[why] += 1
+        found[record.method][why] += 1
     rows: list[dict[str, Any]] = []
     for method in study.benchmark.methods:
         total = sum(job.method == method.name for job in study.plan.jobs)

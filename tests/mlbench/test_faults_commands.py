@@ -283,3 +283,12 @@ def test_logs_are_followed_to_their_last_line_and_from_one_run_to_the_next(mlben
     monkeypatch.setattr("mlbench.cli.logs.time.sleep", lambda seconds: next(steps))
     code, out, _ = mlbench("logs", store.path, "-f")
     assert (code, out.splitlines()) == (0, ["A | A begins", "A | A ends", "B | B begins", "B | B ends"])
+
+
+def test_status_counts_the_methods_of_the_plan_alone(mlbench, benchmark_file, tmp_path):
+    store = tmp_path / "store"
+    assert mlbench("run", benchmark_file(TRIPLET), "--store", store)[0] == 0
+    code, out, _ = mlbench("status", benchmark_file("Untrained"), "--store", store, "--json")
+    found = json.loads(out)
+    assert code == 0 and found["methods"][0]["left"] == 6
+    assert found["seconds_left"] is None and found["spent"]["seconds"] == 0

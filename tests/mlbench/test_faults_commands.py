@@ -17,6 +17,17 @@ from mlbench.execution.watch import Lines, Watch
 from mlbench.store import Store
 from mlbench.store.leftovers import clear_up
 
+NAN = """
+from torch import nn
+
+
+class NaN(nn.Module):
+    def __init__(self, ignored: int = 0):
+        super().__init__()
+
+    def forward(self, embeddings, labels, indices_tuple=None, ref_emb=None, ref_labels=None):
+        return embeddings.sum() * float("nan")
+"""
 TRIPLET = {"name": "Triplet", "loss": {"id": "triplet-margin", "margin": 0.1}}
 
 
@@ -292,3 +303,18 @@ def test_status_counts_the_methods_of_the_plan_alone(mlbench, benchmark_file, tm
     found = json.loads(out)
     assert code == 0 and found["methods"][0]["left"] == 6
     assert found["seconds_left"] is None and found["spent"]["seconds"] == 0
+
+
+def test_status_leaves_nothing_over_that_a_failure_has_made_impossible(
+    mlbench, tiny, install, benchmark_file, tmp_path
+):
+    install("nan", {"losses": ["nan = nan:NaN"]}, NAN)
+    searched = {"name": "Searched", "loss": "nan/nan", "search": {"loss.ignored": {"low": 0, "high": 1}}}
+    methods, store = ({"name": "Once", "loss": "nan/nan"}, searched), tmp_path / "store"
+    summary = package.run(tiny(*methods), store=store).summary
+    code, out, _ = mlbench("status", benchmark_file(*methods), "--store", store, "--json")
+    once, searched = json.loads(out)["methods"]
+    assert code == 0 and once["failed"] + searched["failed"] == len(summary.failed) == 16
+    assert once["left"] == searched["left"] == 0 and json.loads(out)["seconds_left"] == 0
+    assert once["reasons"] == {"diverged": 4, "impossible": 2}
+    assert searched["reasons"] == {"diverged": 4, "impossible": 6}

@@ -64,7 +64,8 @@ class _Child:
 
     def stop(self) -> None:
         """Ask it to stop; it also does when this process is gone."""
-        os.write(self.lifeline, b"\n")
+        with suppress(BrokenPipeError):  # it has just ended
+            os.write(self.lifeline, b"\n")
 
     def reap(self) -> int:
         """Its exit code; negative: a signal."""

@@ -1,6 +1,7 @@
 """Runs in processes of their own: whatever ends one, nothing is lost, doubled or changed."""
 
 import json
+import os
 import threading
 
 import pytest
@@ -11,6 +12,7 @@ from mlbench.cli.stores import job_of
 from mlbench.execution import open_study, run_plan
 from mlbench.execution.attempt import attempt
 from mlbench.execution.message import Message
+from mlbench.execution.serve import _Child
 from mlbench.execution.watch import Watch
 from mlbench.spec import digest, load_benchmark
 from mlbench.store import Store
@@ -125,6 +127,16 @@ def test_what_a_machine_left_that_went_down_is_done_and_cleared_away(tiny, tmp_p
     summary = run_plan(study, Bounded())
     assert len(summary.done) == 3 and not any(leases.iterdir())
     assert study.store.get(run).cost["seconds"] > 5
+
+
+@pytest.mark.skipif(not hasattr(os, "pidfd_open"), reason="no run is a copied process here")
+def test_a_run_that_is_asked_to_stop_just_when_it_has_ended_ends_no_other_process():
+    process = os.spawnlp(os.P_NOWAIT, "true", "true")
+    heard, lifeline = os.pipe()
+    os.close(heard)  # by its end
+    child = _Child("job", process, lifeline)
+    child.stop()
+    assert child.reap() == 0
 
 
 @pytest.mark.usefixtures("faulty")

@@ -292,14 +292,14 @@ class _Coordinator:
             self.frontier.close(job.key)
         else:
             reason = (record.error or "").partition("\n")[0]
-            self._failed(job, f"{record.why}: {reason}", seconds)
+            self._failed(job, f"{record.why}: {reason}", seconds, cached=cached)
             if self.runtime.fail_fast and not cached:
                 self.control.halt()
 
-    def _failed(self, job: Job, reason: str, seconds: float = 0.0) -> None:
+    def _failed(self, job: Job, reason: str, seconds: float = 0.0, *, cached: bool = False) -> None:
         self.outcomes.setdefault(job.key, Outcome("", None))
         self.summary.failed[job.key] = reason
-        self.watch.failed(job.key, reason, seconds)
+        self.watch.failed(job.key, reason, seconds, cached=cached)
         self.frontier.close(job.key)
 
 

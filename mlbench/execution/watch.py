@@ -56,7 +56,7 @@ class Watch:
         """A job had nothing left to do."""
         self.closed += 1
 
-    def failed(self, job: str, reason: str, seconds: float) -> None:
+    def failed(self, job: str, reason: str, seconds: float, *, cached: bool) -> None:
         """A job has no result; it took so many seconds, counted as in `finished`."""
         self.closed += 1
         self.failures += 1
@@ -138,10 +138,11 @@ class Events(Watch):
         self._write("spared", job=job)
         self._then.spared(job)
 
-    def failed(self, job: str, reason: str, seconds: float) -> None:
+    def failed(self, job: str, reason: str, seconds: float, *, cached: bool) -> None:
         """See `Watch`."""
-        self._write("failed", job=job, reason=reason, seconds=seconds)
-        self._then.failed(job, reason, seconds)
+        if not cached:
+            self._write("failed", job=job, reason=reason, seconds=seconds)
+        self._then.failed(job, reason, seconds, cached=cached)
 
     def retried(self, job: str, reason: str) -> None:
         """See `Watch`."""
@@ -216,9 +217,9 @@ class Lines(Watch):
             self._last = time.monotonic()
             self._say(f"{self.state}; last: {job}")
 
-    def failed(self, job: str, reason: str, seconds: float) -> None:
+    def failed(self, job: str, reason: str, seconds: float, *, cached: bool) -> None:
         """See `Watch`."""
-        super().failed(job, reason, seconds)
+        super().failed(job, reason, seconds, cached=cached)
         self._say(f"failed: {job}: {reason}")
 
     def retried(self, job: str, reason: str) -> None:
@@ -276,9 +277,9 @@ class Bar(Watch):
         super().finished(job, score, seconds, cached=cached)
         self._show(job)
 
-    def failed(self, job: str, reason: str, seconds: float) -> None:
+    def failed(self, job: str, reason: str, seconds: float, *, cached: bool) -> None:
         """See `Watch`."""
-        super().failed(job, reason, seconds)
+        super().failed(job, reason, seconds, cached=cached)
         if self._progress:
             self._progress.console.print(f"failed: {job}: {reason}", style="red", highlight=False, markup=False)
 

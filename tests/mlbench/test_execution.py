@@ -377,6 +377,9 @@ def test_a_killed_worker_loses_its_job_alone_and_it_can_be_done_again(tiny, tmp_
     benchmark["runtime"] = {"workers": 0}
     unchanged = mlbench.run(benchmark, store=tmp_path / "store")
     assert not unchanged.summary.done and set(unchanged.summary.failed) == set(result.summary.failed)
+    assert [event["job"] for event in events(result.store) if event["event"] == "failed"].count(
+        "Killer/reproduction-0/fold-0"
+    ) == 1
 
     again = mlbench.run(benchmark, store=tmp_path / "store", retry_failed=True)
     assert sorted(again.summary.done) == ["Killer/reproduction-0/fold-0", "Killer/test-0"] and not again.summary.failed

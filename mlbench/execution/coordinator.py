@@ -8,10 +8,11 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from mlbench.api import errors
+from mlbench.execution.context import context_of
 from mlbench.execution.control import Control
 from mlbench.execution.elsewhere import Elsewhere
 from mlbench.execution.environment import environment
-from mlbench.execution.executors import loaders_of, pool_of
+from mlbench.execution.executors import pool_of
 from mlbench.execution.failures import WORTH_RETRYING
 from mlbench.execution.frontier import Frontier
 from mlbench.execution.guard import GRACE
@@ -22,10 +23,7 @@ from mlbench.execution.spent import Spent
 from mlbench.execution.study import Study
 from mlbench.execution.watch import Watch
 from mlbench.execution.work import Work
-from mlbench.execution.worker import Context
 from mlbench.protocols import Job, Outcome
-from mlbench.protocols.recipe import as_table, dataset_table
-from mlbench.registry import used_files
 from mlbench.spec import digest
 from mlbench.store import Record, Store
 from mlbench.store.leftovers import clear_up
@@ -301,21 +299,3 @@ class _Coordinator:
         self.summary.failed[job.key] = reason
         self.watch.failed(job.key, reason, seconds, cached=cached)
         self.frontier.close(job.key)
-
-
-def context_of(study: Study) -> Context:
-    """What a study's workers are told."""
-    benchmark, runtime = study.benchmark, study.benchmark.runtime
-    return Context(
-        str(study.store.path),
-        dataset_table(benchmark),
-        runtime.devices[0],
-        benchmark.training.threads,
-        used_files(),
-        as_table(benchmark.model.trunk),
-        skipped=study.recipe.dataset.skipped,
-        loaders=loaders_of(runtime, benchmark.training),
-        images=runtime.images,
-        checkpoint_every=runtime.checkpoint_every,
-        timeout=runtime.timeout,
-    )

@@ -5,9 +5,9 @@ from dataclasses import dataclass
 from heapq import heappop, heappush
 
 from mlbench.execution.estimate import Estimate
-from mlbench.execution.executors import workers_of
 from mlbench.execution.frontier import Frontier
 from mlbench.execution.study import Study
+from mlbench.execution.workers import workers_of
 from mlbench.protocols import Job
 
 

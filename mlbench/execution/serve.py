@@ -21,10 +21,11 @@ import torch
 
 from mlbench.api.errors import MlbenchError
 from mlbench.execution.attempt import Surroundings, attempt
+from mlbench.execution.context import Context
 from mlbench.execution.failures import STOPPED
 from mlbench.execution.guard import give_up, listen
 from mlbench.execution.message import Message
-from mlbench.execution.worker import Context, Worker
+from mlbench.execution.worker import Worker
 
 
 def serve() -> None:

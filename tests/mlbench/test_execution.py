@@ -17,7 +17,8 @@ import mlbench
 from mlbench.api import ConfigError, DataError, StoreError
 from mlbench.data.device_crops import DeviceImages
 from mlbench.execution import open_study, run_plan
-from mlbench.execution.watch import Lines, Watch
+from mlbench.execution.displays import Lines
+from mlbench.execution.watch import Watch
 from mlbench.execution.worker import Worker
 from mlbench.leaderboard import write_leaderboard
 from mlbench.spec import load_benchmark

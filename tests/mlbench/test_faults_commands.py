@@ -13,7 +13,8 @@ from accidents import accident, said, setup, small
 import mlbench as package
 from mlbench.data import preparation, prepared
 from mlbench.execution.control import Control, ask_to_cancel
-from mlbench.execution.watch import Lines, Watch
+from mlbench.execution.displays import Lines
+from mlbench.execution.watch import Watch
 from mlbench.store import Store
 from mlbench.store.leftovers import clear_up
 

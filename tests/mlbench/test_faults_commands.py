@@ -11,11 +11,14 @@ import pytest
 from accidents import accident, said, setup, small
 
 import mlbench as package
+from mlbench.api import StoreError
+from mlbench.cli.stores import job_of
 from mlbench.data import preparation, prepared
 from mlbench.execution.control import Control, ask_to_cancel
 from mlbench.execution.displays import Lines
 from mlbench.execution.watch import Watch
 from mlbench.store import Store
+from mlbench.store.checkpoints import Checkpoints
 from mlbench.store.leftovers import clear_up
 
 NAN = """
@@ -319,3 +322,19 @@ def test_status_leaves_nothing_over_that_a_failure_has_made_impossible(
     assert once["left"] == searched["left"] == 0 and json.loads(out)["seconds_left"] == 0
     assert once["reasons"] == {"diverged": 4, "impossible": 2}
     assert searched["reasons"] == {"diverged": 4, "impossible": 6}
+
+
+def test_what_was_spent_before_a_stop_counts_though_no_state_could_be_kept(tiny, tmp_path, monkeypatch):
+    clock, ahead = time.perf_counter, [0.0]
+
+    def full(checkpoints, state):
+        ahead[0] = 100.0
+        raise StoreError("no room")
+
+    monkeypatch.setattr("mlbench.training.meter.time.perf_counter", lambda: clock() + ahead[0])
+    with monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt):
+        patch.setattr(Checkpoints, "write", full)
+        package.run(small(tiny, TRIPLET), store=tmp_path / "store", watch=Signals(signal.SIGTERM))
+    package.run(small(tiny, TRIPLET), store=tmp_path / "store")
+    cost = {job_of(record): record.cost["seconds"] for record in Store(tmp_path / "store").records()}
+    assert [job for job, seconds in cost.items() if seconds > 100] == ["Triplet/reproduction-0/fold-0"]

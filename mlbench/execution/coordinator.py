@@ -222,6 +222,9 @@ class _Coordinator:
     def _done(self, work: Work) -> None:
         until = time.monotonic() + _SEEN
         while (record := self.study.store.get(work.run)) is None:
+            if self.study.store.leases.holder(work.lease):  # it failed, and another command does it again already
+                self._leave(work)
+                return
             if time.monotonic() > until:
                 raise errors.StoreError(
                     f"{work.job.key}: its worker committed a record, which is not in {self.study.store.path} after "

@@ -98,6 +98,23 @@ def test_a_death_is_recorded_though_the_lease_looks_held_for_a_while(tiny, tmp_p
     assert result.summary.done == ["Untrained/reproduction-0/fold-1"]
 
 
+def test_a_record_that_another_command_does_again_before_it_was_seen_is_left_to_it(tiny, tmp_path, monkeypatch):
+    begun = []
+
+    def retried(worker, job, request, around):
+        begun.append(job)
+        last, run = attempt(worker, job, request, around), digest(request)
+        lease, record = worker.store.leases.take(run[:32], {}), worker.store.folder(run)
+        aside = record.rename(tmp_path / record.name)
+        threading.Timer(0.5, lambda: (aside.rename(record), lease.release())).start()
+        return last
+
+    monkeypatch.setattr("mlbench.execution.pool.attempt", retried)
+    monkeypatch.setattr("mlbench.execution.coordinator._SEEN", 0.1)
+    summary = mlbench.run(small(tiny, "Untrained", workers=0), store=tmp_path / "store").summary
+    assert len(summary.cached) == len(begun) == 3 and not summary.failed
+
+
 class Bounded(Watch):
     """Ends a command that starts a job again and again."""
 

@@ -83,7 +83,7 @@ def run_plan(
             raise KeyboardInterrupt
         publish(study.store)
     if not summary.left:
-        clear_up(study.store)
+        clear_up(study.store, [method.name for method in study.benchmark.methods])
     return summary
 
 

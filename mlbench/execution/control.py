@@ -7,7 +7,6 @@ stop; three times ends everything at once. Several coordinators on one store eac
 import json
 import signal
 import threading
-import time
 import uuid
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
@@ -88,7 +87,8 @@ class Control:
         """Heed what others ask through the store inside the block, and show them that there is somebody to ask."""
         # First: whoever asks later may have seen the lease. Others hear it too, so that nobody here removes it.
         before, ended = set(_files(store)), threading.Event()
-        lease = self._lease = _shown(store)
+        # Of a name that nobody else has: who stands in the way only looks, or clears up.
+        lease = self._lease = store.leases.wait_for(f"{COORDINATOR}{uuid.uuid4().hex[:12]}")
 
         def look() -> None:
             while not ended.wait(BEAT / 2):
@@ -122,14 +122,6 @@ class Control:
                 self.interrupt(now=True)
             else:
                 self.cancelled |= set(jobs)
-
-
-def _shown(store: Store) -> Lease:
-    """A coordinator's lease, of a name that nobody else has: who stands in the way only looks, or clears up."""
-    name = f"{COORDINATOR}{uuid.uuid4().hex[:12]}"
-    while (lease := store.leases.take(name, {})) is None:
-        time.sleep(0.05)
-    return lease
 
 
 def is_coordinated(store: Store) -> bool:

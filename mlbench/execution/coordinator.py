@@ -28,6 +28,8 @@ from mlbench.spec import digest
 from mlbench.store import Record, Store
 from mlbench.store.leftovers import clear_up
 
+#: Lease of whoever writes the leaderboard.
+_PUBLISHING = "leaderboard"
 #: Seconds within which other machines see what one commits: network disks remember for a while what was not there.
 _SEEN = 90.0
 #: Seconds to wait for news before looking at signals, requests and what runs elsewhere.
@@ -81,7 +83,11 @@ def run_plan(
         summary = _Coordinator(study, watch, control, retry_failed).run()
         if summary.left and control.interrupted:
             raise KeyboardInterrupt
-        publish(study.store)
+        turn = study.store.leases.wait_for(_PUBLISHING)  # whoever has looked before another tidied writes before it
+        try:
+            publish(study.store)
+        finally:
+            turn.release()
     if not summary.left:
         clear_up(study.store, [method.name for method in study.benchmark.methods])
     return summary

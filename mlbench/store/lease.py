@@ -29,6 +29,8 @@ except ImportError:  # Windows: the count alone decides
 BEAT, EXPIRY = 1.0, 60.0
 #: The same for one that nothing was written into, which takes no time: its holder was killed just then.
 _WORDLESS = 5.0
+#: Seconds between two attempts at a lease that is waited for.
+_AGAIN = 0.05
 _SIZE = 1024
 
 
@@ -146,6 +148,16 @@ class Leases:
             return None
         for path in older:
             path.unlink(missing_ok=True)
+        return lease
+
+    def wait_for(self, name: str) -> Lease:
+        """Take a lease as soon as nobody holds it: for what takes a moment.
+
+        Raises:
+            StoreError: If the folder cannot be written.
+        """
+        while (lease := self.take(name, {})) is None:
+            time.sleep(_AGAIN)
         return lease
 
     def free(self, name: str) -> None:

@@ -16,7 +16,6 @@ Nothing is ever deleted on error: what cannot be trusted is set aside.
 
 import hashlib
 import json
-import time
 from collections.abc import Collection, Iterator, Mapping
 from pathlib import Path
 from types import MappingProxyType
@@ -89,8 +88,7 @@ class Store:
         if self.exists:
             merged_header(self.path, recipe, methods, about, proposed_by)  # refused before anything is written
         made(self.path / "runs")
-        while (lease := self.leases.take(HEADER_LEASE, {})) is None:
-            time.sleep(0.05)  # another coordinator is adding its methods
+        lease = self.leases.wait_for(HEADER_LEASE)  # another coordinator may be adding its methods
         try:
             check_disk(self.path)
             header = merged_header(self.path, recipe, methods, about, proposed_by)

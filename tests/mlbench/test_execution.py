@@ -457,6 +457,23 @@ def test_a_failure_that_is_done_again_while_another_command_went_by_it_harms_nei
     assert mlbench.leaderboard(store).equals(mlbench.leaderboard(smooth.store))
 
 
+def test_commands_that_end_together_write_their_leaderboards_one_after_the_other(tiny, copied):
+    """Or the one that has looked before the other tidied could write last."""
+    order, second = [], threading.Event()
+
+    def publish(store):
+        order.append("begins")
+        if len(order) > 1:
+            second.set()
+        second.wait(0.5)
+        order.append("ends")
+
+    studies = [open_study(load_benchmark(tiny(*METHODS)), copied) for _ in range(2)]
+    with ThreadPoolExecutor(2) as threads:
+        summaries = list(threads.map(lambda study: run_plan(study, Watch(), publish=publish), studies))
+    assert order == ["begins", "ends"] * 2 and not any(summary.left for summary in summaries)
+
+
 def test_a_device_that_is_not_there_is_refused_before_anything_is_recorded(tiny, tmp_path):
     with pytest.raises(ConfigError, match=r"runtime\.device: 'tpu9' cannot be used here .*--device"):
         mlbench.run(tiny(runtime={"device": "tpu9", "workers": 0}), store=tmp_path / "store")

@@ -111,7 +111,8 @@ class Control:
         """
         assert self._lease is not None
         self._lease.tell(through=True)
-        self._lease.beat()
+        with suppress(OSError):  # a full disk: the next heartbeat says it
+            self._lease.beat()
         found = store.leases.held()
         return all(content.get("through") for name, content, _ in found if name.startswith(COORDINATOR))
 

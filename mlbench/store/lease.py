@@ -97,9 +97,9 @@ class Lease:
         self._path.unlink(missing_ok=True)
 
     def _write(self) -> None:
-        about = {name: value() if callable(value) else value for name, value in {**self._about}.items()}
-        content = json.dumps(about | {"beat": self._beats}).encode().ljust(_SIZE)
         with self._writing:  # one thread counts, another may have something to say at once
+            about = {name: value() if callable(value) else value for name, value in {**self._about}.items()}
+            content = json.dumps(about | {"beat": self._beats}).encode().ljust(_SIZE)
             os.lseek(self._descriptor, 0, os.SEEK_SET)
             os.write(self._descriptor, content)
             os.ftruncate(self._descriptor, len(content))

@@ -200,3 +200,25 @@ def test_what_a_holder_says_can_be_long_and_become_shorter(leases):
     assert lease.beat()
     lease.tell(step=1)
     assert lease.beat() and leases.holder("job")["step"] == 1
+
+
+def test_what_a_holder_says_last_is_what_others_read(leases):
+    lease, asked, go_on = leases.take("job", {}), threading.Event(), threading.Event()
+
+    def slow():
+        first = not asked.is_set()
+        asked.set()
+        return first and go_on.wait(60)
+
+    lease.tell(slow=slow)
+    counting = threading.Thread(target=lease.beat)
+    counting.start()
+    assert asked.wait(60)
+    lease.tell(through=True)
+    saying = threading.Thread(target=lease.beat)
+    saying.start()
+    saying.join(0.1)
+    go_on.set()
+    for thread in (counting, saying):
+        thread.join()
+    assert leases.holder("job")["through"]

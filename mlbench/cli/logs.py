@@ -31,17 +31,31 @@ def command(
     runs = _runs(found)
     if job is not None and job not in runs:
         raise StoreError(f"{found.path}: {job!r} was not started there; {_some(list(runs))}")
+    going_on = _going_on(found, job)
+    if job is None and not follow and not going_on:
+        raise StoreError(f"{found.path}: nothing runs there now; name a job: {_some(list(runs))}")
     shown: dict[Path, int] = {}
+    before = {} if job is None else {runs[job]: job}
     while True:
-        going_on = {content["job"]: content["run"] for _, content, _ in found.leases.held() if "run" in content}
-        chosen = {job: _runs(found).get(job, "")} if job is not None else going_on
-        if job is None and not follow and not going_on:
-            raise StoreError(f"{found.path}: nothing runs there now; name a job: {_some(list(runs))}")
-        for name, run in chosen.items():
+        for run, name in (before | going_on).items():  # what has just ended may have said something since
             _show(found.log(run), shown, "" if job is not None else f"{name} | ")
-        if not follow or not (going_on if job is None else job in going_on):
+        if not follow or not (going_on or (job is None and _goes_on(found))):
             return
         time.sleep(_PAUSE)
+        before, going_on = going_on, _going_on(found, job)
+
+
+def _going_on(store: "Store", job: str | None) -> dict[str, str]:
+    """What runs now, of one job or of all: the jobs by their runs."""
+    found = {content["run"]: content["job"] for _, content, _ in store.leases.held() if "run" in content}
+    return {run: name for run, name in found.items() if job in (None, name)}
+
+
+def _goes_on(store: "Store") -> bool:
+    """Whether somebody is there who may start the next run."""
+    from mlbench.execution.control import is_coordinated
+
+    return is_coordinated(store)
 
 
 def _runs(store: "Store") -> dict[str, str]:

@@ -105,7 +105,7 @@ def _print_costs(study: "Study", costs: list["Estimate"]) -> None:
 
 def _print_forecast(study: "Study", future: "Forecast | None") -> None:
     if future is None:
-        print("\nhow many runs go on at once, the cluster knows: say it with --set runtime.workers=N for the wall time")
+        print("\nhow many runs go on at once, Ray knows: say it with --set runtime.workers=N for the wall time")
         return
     runtime = study.benchmark.runtime
     besides = ", besides the time in SLURM's queue" if runtime.executor == "slurm" else ""

@@ -59,7 +59,7 @@ def command(
         return
     import mlbench
     from mlbench.cli.tables import print_leaderboard
-    from mlbench.execution.watch import Bar, Lines
+    from mlbench.execution.displays import Bar, Lines
 
     watch = Bar() if sys.stderr.isatty() else Lines()
     try:

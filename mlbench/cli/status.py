@@ -6,9 +6,11 @@ from collections import Counter
 from typing import TYPE_CHECKING, Any
 
 from mlbench.cli.options import AsJson, BenchmarkName, Overrides, PluginFiles, StoreFolder
+from mlbench.cli.stores import job_of
 
 if TYPE_CHECKING:
     from mlbench.execution import Study
+    from mlbench.protocols import Job
     from mlbench.store import Record, Store
 
 
@@ -30,13 +32,19 @@ def command(
 
     study = open_study(load_benchmark(benchmark, set_ or []), store)
     _check_plan(study)
-    records = list(study.store.records())
-    rows, running, aside = _methods(study, records), _running(study.store), dict(study.store.quarantine)
+    methods = {method.name for method in study.benchmark.methods}
+    records = [record for record in study.store.records() if record.method in methods]
+    left, impossible = _open(study, records)
+    rows, running, aside = (
+        _methods(study, records, left, impossible),
+        _running(study.store),
+        dict(study.store.quarantine),
+    )
     trainings = whole_trainings(records)
     spent = {name: sum(record.cost.get(name, 0.0) for record in trainings) for name in ("seconds", "gpu_seconds")}
-    left = _seconds_left(study, records, max(1, len(running)))
+    seconds_left = _seconds_left(records, left, max(1, len(running)))
     if as_json:
-        found = {"methods": rows, "running": running, "quarantine": aside, "spent": spent, "seconds_left": left}
+        found = {"methods": rows, "running": running, "quarantine": aside, "spent": spent, "seconds_left": seconds_left}
         skipped = list(study.recipe.dataset.skipped)
         print(json.dumps({"store": str(study.store.path), **found, "skipped": skipped}, indent=1))
         return
@@ -51,36 +59,54 @@ def command(
     if study.recipe.dataset.skipped:
         print(f"skipped as damaged: {', '.join(study.recipe.dataset.skipped)}")
     gpu = f", {spent['gpu_seconds'] / 3600:.2f} GPU hours" if spent["gpu_seconds"] else ""
-    print(f"\nleft: {in_time(left)}; spent: {in_time(spent['seconds'])} of one worker{gpu}")
+    print(f"\nleft: {in_time(seconds_left)}; spent: {in_time(spent['seconds'])} of one worker{gpu}")
     print(f"store: {study.store.path}")
 
 
-def _spared(study: "Study", records: list["Record"], method: str) -> int:
-    """Jobs of complete generations that had nothing left to do, since their trials were stopped early."""
-    started = {(r.number, r.fold) for r in records if r.method == method and r.role == "reproduction"}
-    if not started:
-        return 0
-    done = sum(record.method == method and record.rung is not None for record in records)
-    return sum(job.method == method and job.rung is not None for job in study.plan.jobs) - done
+def _open(study: "Study", records: list["Record"]) -> tuple[list["Job"], list["Job"]]:
+    """Jobs without a record: those that are left, and those that a failure before them makes impossible.
+
+    Parts of trials that were stopped early are neither, once the search is over.
+    """
+    recorded = {job_of(record) for record in records}
+    lost = {job_of(record) for record in records if record.outcome != "completed"}
+    searched = {record.method for record in records if record.role == "reproduction"}
+    left: list[Job] = []
+    impossible: list[Job] = []
+    for job in study.plan.jobs:
+        if job.key in recorded or (job.rung is not None and job.method in searched):
+            continue
+        # A test needs all of its models, a reproduction one good trial; a trial can always be tried.
+        enough = {"trial": False, "reproduction": bool(job.after) and lost.issuperset(job.after)}
+        if enough.get(job.role, not lost.isdisjoint(job.after)):
+            lost.add(job.key)
+            impossible.append(job)
+        else:
+            left.append(job)
+    return left, impossible
 
 
-def _methods(study: "Study", records: list["Record"]) -> list[dict[str, Any]]:
+def _methods(
+    study: "Study", records: list["Record"], left: list["Job"], impossible: list["Job"]
+) -> list[dict[str, Any]]:
     """Jobs of every method: all, done, failed and why, left."""
     found = {method.name: Counter[str]() for method in study.benchmark.methods}
     for record in records:
-        why = record.why if record.outcome != "completed" else "completed"
-        found.setdefault(record.method, Counter())[why] += 1
-    rows: list[dict[str, Any]] = []
-    for method in study.benchmark.methods:
-        total = sum(job.method == method.name for job in study.plan.jobs)
-        reasons = dict(found[method.name])
-        done = reasons.pop("completed", 0)
-        failed = sum(reasons.values())
-        left = total - done - failed - _spared(study, records, method.name)
-        rows.append(
-            {"method": method.name, "jobs": total, "done": done, "failed": failed, "left": left, "reasons": reasons}
-        )
-    return rows
+        found[record.method][record.why if record.outcome != "completed" else "completed"] += 1
+    for job in impossible:
+        found[job.method]["impossible"] += 1
+    jobs, still = (Counter(job.method for job in some) for some in (study.plan.jobs, left))
+    return [
+        {
+            "method": method,
+            "jobs": jobs[method],
+            "done": reasons.pop("completed", 0),
+            "failed": reasons.total(),
+            "left": still[method],
+            "reasons": dict(reasons),
+        }
+        for method, reasons in found.items()
+    ]
 
 
 def _running(store: "Store") -> list[dict[str, Any]]:
@@ -93,21 +119,17 @@ def _running(store: "Store") -> list[dict[str, Any]]:
     ]
 
 
-def _seconds_left(study: "Study", records: list["Record"], workers: int) -> float | None:
+def _seconds_left(records: list["Record"], left: list["Job"], workers: int) -> float | None:
     """From the mean cost of the jobs of each role that are done; None before the first of a role that is left."""
     from mlbench.leaderboard.rows import whole_trainings
 
     seconds: dict[str, float] = {}
     for record in whole_trainings(records):
         seconds[record.role] = seconds.get(record.role, 0.0) + record.cost.get("seconds", 0.0)
-    done = Counter(record.role for record in records)
-    open_jobs = Counter[str](job.role for job in study.plan.jobs)
-    open_jobs.subtract(done)
-    open_jobs["trial"] -= sum(_spared(study, records, method.name) for method in study.benchmark.methods)
-    left = {role: count for role, count in open_jobs.items() if count > 0}
-    if left.keys() - seconds.keys():
+    done, roles = (Counter(one.role for one in some) for some in (records, left))
+    if roles.keys() - seconds.keys():
         return None
-    return sum(count * seconds[role] / done[role] for role, count in left.items()) / workers
+    return sum(count * seconds[role] / done[role] for role, count in roles.items()) / workers
 
 
 def _check_plan(study: "Study") -> None:

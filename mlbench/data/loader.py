@@ -145,7 +145,7 @@ def evaluated(
         start = next(starts)
         images = view.images(range(start, min(start + size, len(view))))
         if isinstance(images, Tensor) and are_vectors(images):
-            return images
+            return images.clone()  # these are the view's own, and a model may compute in place
         out = rooms.take(transform.shape(images))
         for part in _parts(out, threads):
             submit(transform.apply, images[part], out[part])

@@ -59,7 +59,7 @@ def attempt(worker: Worker, job: str, request: dict[str, Any], around: Surroundi
                 last = _logged(worker, job, request, around, log, lease)
             finally:
                 log.close()
-            if last.kind == "died":
+            if last.kind != "done":
                 lease.leave()  # what it spent counts for the next attempt
             return last
     except MlbenchError as error:

@@ -7,7 +7,6 @@ stop; three times ends everything at once. Several coordinators on one store eac
 import json
 import signal
 import threading
-import time
 import uuid
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
@@ -39,6 +38,7 @@ class Control:
         self.stopping = False
         self.interrupted = False
         self.cancelled: set[str] = set()
+        self._lease: Lease | None = None
 
     def stops(self, job: str) -> bool:
         """Whether a job is to stop."""
@@ -87,7 +87,8 @@ class Control:
         """Heed what others ask through the store inside the block, and show them that there is somebody to ask."""
         # First: whoever asks later may have seen the lease. Others hear it too, so that nobody here removes it.
         before, ended = set(_files(store)), threading.Event()
-        lease = _shown(store)
+        # Of a name that nobody else has: who stands in the way only looks, or clears up.
+        lease = self._lease = store.leases.wait_for(f"{COORDINATOR}{uuid.uuid4().hex[:12]}")
 
         def look() -> None:
             while not ended.wait(BEAT / 2):
@@ -103,6 +104,18 @@ class Control:
             ended.set()
             thread.join()
 
+    def all_are_through(self, store: Store) -> bool:
+        """Show, inside `requests`, that nothing is left to do here; whether every coordinator of the store shows that.
+
+        The last one to ask hears that it is so, also where two ask at the same time.
+        """
+        assert self._lease is not None
+        self._lease.tell(through=True)
+        with suppress(OSError):  # a full disk: the next heartbeat says it
+            self._lease.beat()
+        found = store.leases.held()
+        return all(content.get("through") for name, content, _ in found if name.startswith(COORDINATOR))
+
     def _heed(self, file: Path) -> None:
         with suppress(OSError, ValueError):
             jobs = json.loads(file.read_text(encoding="utf-8"))["cancel"]
@@ -112,27 +125,19 @@ class Control:
                 self.cancelled |= set(jobs)
 
 
-def _shown(store: Store) -> Lease:
-    """A coordinator's lease, of a name that nobody else has: who stands in the way only looks, or clears up."""
-    name = f"{COORDINATOR}{uuid.uuid4().hex[:12]}"
-    while (lease := store.leases.take(name, {})) is None:
-        time.sleep(0.05)
-    return lease
+def is_coordinated(store: Store) -> bool:
+    """Whether somebody runs the store's plan."""
+    return any(name.startswith(COORDINATOR) for name, _, _ in store.leases.held())
 
 
 def ask_to_cancel(store: Store, jobs: list[str] | None) -> bool:
     """Ask whoever runs the store's plan to stop some jobs, or everything; False if nobody does."""
-    if not any(name.startswith(COORDINATOR) for name, _, _ in store.leases.held()):
+    if not is_coordinated(store):
         return False
     folder = store.path / "requests"
     made(folder)
     write_text(folder / f"{uuid.uuid4().hex}.json", json.dumps({"cancel": jobs}) + "\n")
     return True
-
-
-def others_are_there(store: Store) -> bool:
-    """Whether another coordinator than the one that asks runs the store's plan."""
-    return sum(name.startswith(COORDINATOR) for name, _, _ in store.leases.held()) > 1
 
 
 def _files(store: Store) -> list[Path]:

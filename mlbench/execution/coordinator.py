@@ -4,31 +4,32 @@ import shutil
 import time
 from collections import Counter
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from typing import Any
 
 from mlbench.api import errors
-from mlbench.execution.control import Control, others_are_there
+from mlbench.execution.context import context_of
+from mlbench.execution.control import Control
 from mlbench.execution.elsewhere import Elsewhere
 from mlbench.execution.environment import environment
-from mlbench.execution.executors import loaders_of, pool_of
+from mlbench.execution.executors import pool_of
 from mlbench.execution.failures import WORTH_RETRYING
 from mlbench.execution.frontier import Frontier
 from mlbench.execution.guard import GRACE
 from mlbench.execution.message import Message
 from mlbench.execution.pool import Pool
 from mlbench.execution.preparation import prepare_images
+from mlbench.execution.spent import Spent
 from mlbench.execution.study import Study
 from mlbench.execution.watch import Watch
 from mlbench.execution.work import Work
-from mlbench.execution.worker import Context
 from mlbench.protocols import Job, Outcome
-from mlbench.protocols.recipe import as_table, dataset_table
-from mlbench.registry import used_files
 from mlbench.spec import digest
 from mlbench.store import Record, Store
 from mlbench.store.leftovers import clear_up
 
+#: Lease of whoever writes the leaderboard.
+_PUBLISHING = "leaderboard"
 #: Seconds within which other machines see what one commits: network disks remember for a while what was not there.
 _SEEN = 90.0
 #: Seconds to wait for news before looking at signals, requests and what runs elsewhere.
@@ -76,14 +77,19 @@ def run_plan(
         KeyboardInterrupt: If interrupted; the same command resumes.
     """
     study.claim()
+    study.store.leases.alive()  # a first look: whoever has not counted since then is dead at the end
     control = Control()
     with control.requests(study.store):
         summary = _Coordinator(study, watch, control, retry_failed).run()
         if summary.left and control.interrupted:
             raise KeyboardInterrupt
-        publish(study.store)
+        turn = study.store.leases.wait_for(_PUBLISHING)  # whoever has looked before another tidied writes before it
+        try:
+            publish(study.store)
+        finally:
+            turn.release()
     if not summary.left:
-        clear_up(study.store)
+        clear_up(study.store, [method.name for method in study.benchmark.methods])
     return summary
 
 
@@ -99,7 +105,7 @@ class _Coordinator:
         self.elsewhere = Elsewhere(study.store.leases)
         self.attempts: Counter[str] = Counter()
         self.deaths: dict[str, Any] = {}
-        self.spent: dict[str, float] = {}
+        self.spent = Spent()
         self.summary = Summary()
 
     def run(self) -> Summary:
@@ -122,7 +128,7 @@ class _Coordinator:
         if not self.summary.left:
             if self._overtaken():
                 return self._again()
-            if not others_are_there(self.study.store):  # they may still need what is superseded; the last one tidies
+            if self.control.all_are_through(self.study.store):  # others may still need what is superseded
                 self._set_superseded_aside()
         self.watch.end(self.summary)
         return self.summary
@@ -222,6 +228,9 @@ class _Coordinator:
     def _done(self, work: Work) -> None:
         until = time.monotonic() + _SEEN
         while (record := self.study.store.get(work.run)) is None:
+            if self.study.store.leases.holder(work.lease):  # it failed, and another command does it again already
+                self._leave(work)
+                return
             if time.monotonic() > until:
                 raise errors.StoreError(
                     f"{work.job.key}: its worker committed a record, which is not in {self.study.store.path} after "
@@ -246,8 +255,9 @@ class _Coordinator:
             return
         try:
             if store.get(run) is None:
-                failed = {"outcome": "failed", "reason": reason, "error": error, "cost": lease.spent}
-                store.commit(Record(run=run, request=work.request, environment=environment(), **failed))
+                failed = {"outcome": "failed", "reason": reason, "error": error}
+                cost = self.spent.at_least(work.job, lease.spent)
+                store.commit(Record(run=run, request=work.request, environment=environment(), cost=cost, **failed))
         finally:
             lease.release()
         self._done(work)
@@ -264,6 +274,7 @@ class _Coordinator:
 
     def _again(self) -> Summary:
         """Go through the plan once more, with what is in the store now."""
+        self.watch.again()
         again = _Coordinator(self.study, self.watch, self.control, retry_failed=False).run()
         before = set(self.summary.done)
         again.done += [key for key in again.cached if key in before]
@@ -281,44 +292,19 @@ class _Coordinator:
 
     def _finished(self, job: Job, record: Record, kept: list[str]) -> None:
         self.outcomes[job.key] = Outcome(record.run, record.score, record.epochs)
-        cached, seconds = kept is self.summary.cached, self._seconds(job, record)
+        cached, seconds = kept is self.summary.cached, self.spent.added(job, record.cost)
         if record.outcome == "completed":
             kept.append(job.key)
             self.watch.finished(job.key, record.score, seconds, cached=cached)
             self.frontier.close(job.key)
         else:
             reason = (record.error or "").partition("\n")[0]
-            self._failed(job, f"{record.why}: {reason}", seconds)
+            self._failed(job, f"{record.why}: {reason}", seconds, cached=cached)
             if self.runtime.fail_fast and not cached:
                 self.control.halt()
 
-    def _seconds(self, job: Job, record: Record) -> float:
-        """What a job took: what the record of a part of a training says has the parts before it."""
-        training = replace(job, rung=None).key
-        before = self.spent.get(training, 0.0)
-        self.spent[training] = record.cost.get("seconds", 0.0)
-        return self.spent[training] - before
-
-    def _failed(self, job: Job, reason: str, seconds: float = 0.0) -> None:
+    def _failed(self, job: Job, reason: str, seconds: float = 0.0, *, cached: bool = False) -> None:
         self.outcomes.setdefault(job.key, Outcome("", None))
         self.summary.failed[job.key] = reason
-        self.watch.failed(job.key, reason, seconds)
+        self.watch.failed(job.key, reason, seconds, cached=cached)
         self.frontier.close(job.key)
-
-
-def context_of(study: Study) -> Context:
-    """What a study's workers are told."""
-    benchmark, runtime = study.benchmark, study.benchmark.runtime
-    return Context(
-        str(study.store.path),
-        dataset_table(benchmark),
-        runtime.devices[0],
-        benchmark.training.threads,
-        used_files(),
-        as_table(benchmark.model.trunk),
-        skipped=study.recipe.dataset.skipped,
-        loaders=loaders_of(runtime, benchmark.training),
-        images=runtime.images,
-        checkpoint_every=runtime.checkpoint_every,
-        timeout=runtime.timeout,
-    )

@@ -41,6 +41,7 @@ class Elsewhere:
         self._looked = time.monotonic()
         for work in [work for work in self._left.values() if not self._is_held(work)]:
             del self._left[work.job.key]
+            self._leases.free(work.lease)  # whoever gets it now has a process that knows of no count
             yield work
 
     def _is_held(self, work: Work) -> bool:

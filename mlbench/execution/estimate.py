@@ -10,7 +10,7 @@ import numpy as np
 import torch
 
 from mlbench.api.splits import Part
-from mlbench.execution.coordinator import context_of
+from mlbench.execution.context import context_of
 from mlbench.execution.study import Study
 from mlbench.execution.worker import Worker
 from mlbench.protocols import Job

@@ -7,17 +7,16 @@ from importlib.util import find_spec
 from shutil import which
 
 from mlbench.api.errors import ConfigError
+from mlbench.execution.context import Context
 from mlbench.execution.control import Control
 from mlbench.execution.cores import available_cores
 from mlbench.execution.local import LocalProcesses
 from mlbench.execution.pool import InProcess, Pool
-from mlbench.execution.worker import Context
-from mlbench.spec import Benchmark, Runtime, Training
+from mlbench.execution.workers import workers_of
+from mlbench.spec import Benchmark
 
 #: Executors that need more than mlbench itself: the module, and the extra that brings it.
 _EXTRAS = {"ray": ("ray", "ray"), "slurm": ("submitit", "slurm")}
-#: How many runs wait or run in SLURM's queue at once, unless `runtime.workers` says otherwise.
-_QUEUED = 64
 
 
 @contextmanager
@@ -61,34 +60,6 @@ def _pool(benchmark: Benchmark, context: Context, jobs: int, control: Control) -
         return InProcess(context, control.stops)
     devices = runtime.devices
     return LocalProcesses(context, [devices[number % len(devices)] for number in range(min(workers, jobs))])
-
-
-def workers_of(runtime: Runtime, training: Training) -> int:
-    """How many jobs run at once; 0 for one in this process.
-
-    >>> workers_of(Runtime(device="cuda:0,cuda:1", slots=3), Training())
-    6
-    """
-    if runtime.in_process:
-        return 0
-    if runtime.workers is not None:
-        return runtime.workers
-    if runtime.executor == "slurm" and runtime.slurm.cluster == "slurm":
-        return _QUEUED
-    if runtime.device == "cpu":
-        return max(1, available_cores() // (training.threads * training.ranks))
-    return len(runtime.devices) * runtime.slots
-
-
-def loaders_of(runtime: Runtime, training: Training) -> int:
-    """Threads of each worker that make batches ahead."""
-    if runtime.loaders is not None:
-        return runtime.loaders
-    if runtime.device == "cpu":
-        return 0
-    if runtime.executor in _EXTRAS:  # how many cores are there is for the engine to know
-        return 1
-    return max(1, available_cores() // (max(1, workers_of(runtime, training)) * training.ranks) - 1)
 
 
 def _check_extra(executor: str) -> None:

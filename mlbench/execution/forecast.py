@@ -5,9 +5,9 @@ from dataclasses import dataclass
 from heapq import heappop, heappush
 
 from mlbench.execution.estimate import Estimate
-from mlbench.execution.executors import workers_of
 from mlbench.execution.frontier import Frontier
 from mlbench.execution.study import Study
+from mlbench.execution.workers import workers_of
 from mlbench.protocols import Job
 
 
@@ -27,12 +27,12 @@ class Forecast:
 
 
 def forecast(study: Study, costs: Sequence[Estimate]) -> Forecast | None:
-    """What the whole plan takes; None where only a cluster knows how many jobs run at once.
+    """What the whole plan takes; None where only Ray knows how many jobs run at once: on a cluster, and on GPUs.
 
     Jobs are as long as on a worker alone, however many there are. Time in a queue or to start workers is not counted.
     """
     runtime, training = study.benchmark.runtime, study.benchmark.training
-    if runtime.executor == "ray" and runtime.address and runtime.workers is None:
+    if runtime.executor == "ray" and runtime.workers is None and (runtime.address or runtime.device != "cpu"):
         return None
     workers, of_method = max(1, workers_of(runtime, training)), {cost.method: cost for cost in costs}
 

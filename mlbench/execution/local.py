@@ -13,10 +13,10 @@ from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
+from mlbench.execution.context import Context
 from mlbench.execution.failures import STOPPED, how_it_died
 from mlbench.execution.logs import last_words
 from mlbench.execution.message import Message
-from mlbench.execution.worker import Context
 from mlbench.registry.child import python_module
 from mlbench.spec import digest
 from mlbench.store import Store

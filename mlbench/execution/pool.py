@@ -11,8 +11,9 @@ from collections.abc import Callable, Mapping
 from typing import Any, Protocol
 
 from mlbench.execution.attempt import Surroundings, attempt
+from mlbench.execution.context import Context
 from mlbench.execution.message import Message
-from mlbench.execution.worker import Context, Worker
+from mlbench.execution.worker import Worker
 
 
 class Pool(Protocol):

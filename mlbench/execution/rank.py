@@ -12,9 +12,10 @@ import threading
 import traceback
 from typing import Any, TextIO
 
+from mlbench.execution.context import Context
 from mlbench.execution.failures import out_of_memory, tail_of
 from mlbench.execution.launch import joined, meeting
-from mlbench.execution.worker import Context, Worker
+from mlbench.execution.worker import Worker
 from mlbench.training import Keeper
 
 

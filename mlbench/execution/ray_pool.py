@@ -10,10 +10,10 @@ from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any
 
+from mlbench.execution.context import Context
 from mlbench.execution.local import kill
 from mlbench.execution.message import Message
 from mlbench.execution.remote import task_of
-from mlbench.execution.worker import Context
 from mlbench.registry.child import python_module
 
 #: Seconds for a cluster to answer at first, and for one that was there to come back; between two attempts.

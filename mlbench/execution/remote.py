@@ -12,9 +12,9 @@ from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
+from mlbench.execution.context import Context
 from mlbench.execution.local import LocalProcesses
 from mlbench.execution.message import Message
-from mlbench.execution.worker import Context
 
 #: Seconds between two looks at whether the job is to stop.
 _PAUSE = 0.25

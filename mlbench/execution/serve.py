@@ -21,10 +21,11 @@ import torch
 
 from mlbench.api.errors import MlbenchError
 from mlbench.execution.attempt import Surroundings, attempt
+from mlbench.execution.context import Context
 from mlbench.execution.failures import STOPPED
 from mlbench.execution.guard import give_up, listen
 from mlbench.execution.message import Message
-from mlbench.execution.worker import Context, Worker
+from mlbench.execution.worker import Worker
 
 
 def serve() -> None:
@@ -64,7 +65,8 @@ class _Child:
 
     def stop(self) -> None:
         """Ask it to stop; it also does when this process is gone."""
-        os.write(self.lifeline, b"\n")
+        with suppress(BrokenPipeError):  # it has just ended
+            os.write(self.lifeline, b"\n")
 
     def reap(self) -> int:
         """Its exit code; negative: a signal."""

@@ -15,11 +15,11 @@ from submitit import AutoExecutor
 from submitit.core.utils import FailedJobError, FailedSubmissionError
 from submitit.slurm.slurm import SlurmInfoWatcher
 
+from mlbench.execution.context import Context
 from mlbench.execution.logs import last_words
 from mlbench.execution.message import Message
 from mlbench.execution.remote import task_of
 from mlbench.execution.slurm_job import SlurmJob
-from mlbench.execution.worker import Context
 from mlbench.spec import Slurm, digest
 from mlbench.store import Store
 from mlbench.store.quarantine import made

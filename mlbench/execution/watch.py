@@ -1,23 +1,17 @@
-"""What a run tells while it runs: a terminal display, plain lines, and events.jsonl in the store."""
+"""What a run tells while it runs, and events.jsonl in the store; who shows it to a user is in `displays`."""
 
 import json
 import os
-import sys
 import time
 from collections.abc import Mapping
 from contextlib import suppress
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, BinaryIO, TextIO
+from typing import TYPE_CHECKING, Any, BinaryIO
 
 from mlbench.store.atomic import explained
 
 if TYPE_CHECKING:
-    from rich.progress import Progress, TaskID
-
     from mlbench.execution.coordinator import Summary
-
-#: Seconds between plain lines that only say how far things are.
-_PAUSE = 10.0
 
 
 class Watch:
@@ -46,7 +40,7 @@ class Watch:
 
     def finished(self, job: str, score: float | None, seconds: float, *, cached: bool) -> None:
         """A job is done; it took so many seconds, or added them to what the parts of its training before it took."""
-        self.closed += not cached
+        self.closed += 1
         self.cached += cached
         self.done += not cached
         self.cost += seconds
@@ -56,7 +50,7 @@ class Watch:
         """A job had nothing left to do."""
         self.closed += 1
 
-    def failed(self, job: str, reason: str, seconds: float) -> None:
+    def failed(self, job: str, reason: str, seconds: float, *, cached: bool) -> None:
         """A job has no result; it took so many seconds, counted as in `finished`."""
         self.closed += 1
         self.failures += 1
@@ -73,6 +67,11 @@ class Watch:
 
     def note(self, text: str) -> None:
         """Something a user should know."""
+
+    def again(self) -> None:
+        """Another command had failures done again: the plan is gone through, and told, from its beginning."""
+        self.closed = self.cached = self.done = self.failures = 0
+        self.cost = 0.0
 
     def end(self, summary: "Summary") -> None:
         """Nothing is left to do."""
@@ -133,10 +132,11 @@ class Events(Watch):
         self._write("spared", job=job)
         self._then.spared(job)
 
-    def failed(self, job: str, reason: str, seconds: float) -> None:
+    def failed(self, job: str, reason: str, seconds: float, *, cached: bool) -> None:
         """See `Watch`."""
-        self._write("failed", job=job, reason=reason, seconds=seconds)
-        self._then.failed(job, reason, seconds)
+        if not cached:
+            self._write("failed", job=job, reason=reason, seconds=seconds)
+        self._then.failed(job, reason, seconds, cached=cached)
 
     def retried(self, job: str, reason: str) -> None:
         """See `Watch`."""
@@ -151,6 +151,11 @@ class Events(Watch):
     def note(self, text: str) -> None:
         """See `Watch`."""
         self._then.note(text)
+
+    def again(self) -> None:
+        """See `Watch`."""
+        self._write("again")
+        self._then.again()
 
     def end(self, summary: "Summary") -> None:
         """See `Watch`."""
@@ -178,117 +183,6 @@ class Events(Watch):
         if file.tell() and (file.seek(-1, os.SEEK_END), file.read(1))[1] != b"\n":
             file.write(b"\n")
         return file
-
-
-class Lines(Watch):
-    """Plain lines for logs: every failure, and now and then how far things are."""
-
-    def __init__(self, out: TextIO | None = None) -> None:
-        super().__init__()
-        self._out = out or sys.stderr
-        self._last = 0.0
-
-    def begin(self, total: int, closed: int) -> None:
-        """See `Watch`."""
-        super().begin(total, closed)
-        self._say(f"{total} jobs, {closed} already done")
-
-    def preparing(self, done: int, total: int, seconds_left: float | None) -> None:
-        """See `Watch`."""
-        if time.monotonic() - self._last > _PAUSE or done == total:
-            self._last = time.monotonic()
-            self._say(f"preparing images: {done}/{total}, {in_time(seconds_left)} left")
-
-    def finished(self, job: str, score: float | None, seconds: float, *, cached: bool) -> None:
-        """See `Watch`."""
-        super().finished(job, score, seconds, cached=cached)
-        if not cached and (time.monotonic() - self._last > _PAUSE or self.closed == self.total):
-            self._last = time.monotonic()
-            self._say(f"{self.state}; last: {job}")
-
-    def failed(self, job: str, reason: str, seconds: float) -> None:
-        """See `Watch`."""
-        super().failed(job, reason, seconds)
-        self._say(f"failed: {job}: {reason}")
-
-    def retried(self, job: str, reason: str) -> None:
-        """See `Watch`."""
-        super().retried(job, reason)
-        self._say(f"again: {job}: {reason}")
-
-    def note(self, text: str) -> None:
-        """See `Watch`."""
-        self._say(text)
-
-    def _say(self, text: str) -> None:
-        print(f"mlbench: {text}", file=self._out, flush=True)
-
-
-class Bar(Watch):
-    """A progress bar for a terminal."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self._progress: Progress | None = None
-        self._task: TaskID | None = None
-
-    def begin(self, total: int, closed: int) -> None:
-        """See `Watch`."""
-        super().begin(total, closed)
-        self._start("starting workers", total, closed)
-
-    def preparing(self, done: int, total: int, seconds_left: float | None) -> None:
-        """See `Watch`."""
-        if self._progress is None:
-            self._start("", total, done)
-        assert self._progress is not None and self._task is not None
-        text = f"{in_time(seconds_left)} left · preparing images"
-        if done == total and self.total:
-            done, total, text = self.closed, self.total, "starting workers"
-        self._progress.update(self._task, completed=done, total=total, description=text)
-
-    def _start(self, text: str, total: int, completed: int) -> None:
-        from rich.console import Console
-        from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
-
-        self.close()
-        columns = (BarColumn(), TimeElapsedColumn(), TextColumn("{task.description}"))
-        self._progress = Progress(*columns, console=Console(stderr=True), transient=True)
-        self._task = self._progress.add_task(text, total=total, completed=completed)
-        self._progress.start()
-
-    def told(self, job: str, entry: Mapping[str, Any]) -> None:
-        """See `Watch`."""
-        self._show(f"{job} epoch {entry['epoch']}: validation MAP@R {entry['map_at_r']:.3f}")
-
-    def finished(self, job: str, score: float | None, seconds: float, *, cached: bool) -> None:
-        """See `Watch`."""
-        super().finished(job, score, seconds, cached=cached)
-        self._show(job)
-
-    def failed(self, job: str, reason: str, seconds: float) -> None:
-        """See `Watch`."""
-        super().failed(job, reason, seconds)
-        if self._progress:
-            self._progress.console.print(f"failed: {job}: {reason}", style="red", highlight=False, markup=False)
-
-    def note(self, text: str) -> None:
-        """See `Watch`."""
-        if self._progress:
-            self._progress.console.print(text, highlight=False, markup=False)
-
-    def end(self, summary: "Summary") -> None:
-        """See `Watch`."""
-        self.close()
-
-    def close(self) -> None:
-        """Give the terminal back."""
-        if self._progress:
-            self._progress.stop()
-
-    def _show(self, text: str) -> None:
-        if self._progress is not None and self._task is not None:
-            self._progress.update(self._task, completed=self.closed, description=f"{self.state} · {text}")
 
 
 def in_time(seconds: float | None) -> str:

@@ -19,6 +19,7 @@ from mlbench.data.images import ImageStore, ImageView
 from mlbench.data.splits import split
 from mlbench.data.transforms import EvalTransform
 from mlbench.evaluation import Retrieval, concatenate, measure
+from mlbench.execution.context import Context
 from mlbench.execution.environment import environment
 from mlbench.execution.failures import out_of_memory, tail_of
 from mlbench.execution.keeping import Keeping
@@ -36,38 +37,6 @@ from mlbench.training.setup import from_identity, model_of, setup_of
 
 Tell = Callable[[Mapping[str, Any]], None]
 _MODEL = "model.safetensors"
-
-
-@dataclass(frozen=True)
-class Context:
-    """What a worker is told once: where things are and where to compute. Nothing here changes a result.
-
-    Attributes:
-        store: Folder of the store.
-        dataset: The dataset as a table.
-        device: Where to compute.
-        threads: Threads of a run.
-        plugins: Files of un-packaged code.
-        trunk: The trunk as a table; it and the dataset have the paths that requests do not have.
-        checkpoint_every: Seconds between two checkpoints.
-        timeout: Seconds for one attempt at a run that has a process of its own.
-        forks: Whether a worker process copies itself for each job.
-        gpu_share: What part of a GPU a run has, where several share one.
-    """
-
-    store: str
-    dataset: Mapping[str, Any]
-    device: str
-    threads: int = 1
-    plugins: Sequence[str] = ()
-    trunk: Mapping[str, Any] | None = None
-    skipped: Sequence[str] = ()
-    loaders: int = 0
-    images: Literal["mapped", "device"] = "mapped"
-    checkpoint_every: float = 60.0
-    timeout: float | None = None
-    forks: bool = False
-    gpu_share: float = 1.0
 
 
 @dataclass(frozen=True)

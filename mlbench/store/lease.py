@@ -9,6 +9,7 @@ are ever compared, and none that can be set.
 import json
 import os
 import platform
+import threading
 import time
 import uuid
 from collections.abc import Iterator, Mapping
@@ -28,6 +29,8 @@ except ImportError:  # Windows: the count alone decides
 BEAT, EXPIRY = 1.0, 60.0
 #: The same for one that nothing was written into, which takes no time: its holder was killed just then.
 _WORDLESS = 5.0
+#: Seconds between two attempts at a lease that is waited for.
+_AGAIN = 0.05
 _SIZE = 1024
 
 
@@ -51,6 +54,7 @@ class Lease:
         self._about |= {**about, "spent": self.spent}
         self._beats = 0
         self._left = False
+        self._writing = threading.Lock()
         try:
             self._write()
         except OSError:
@@ -93,9 +97,12 @@ class Lease:
         self._path.unlink(missing_ok=True)
 
     def _write(self) -> None:
-        about = {name: value() if callable(value) else value for name, value in {**self._about}.items()}
-        os.lseek(self._descriptor, 0, os.SEEK_SET)
-        os.write(self._descriptor, json.dumps(about | {"beat": self._beats}).encode().ljust(_SIZE))
+        with self._writing:  # one thread counts, another may have something to say at once
+            about = {name: value() if callable(value) else value for name, value in {**self._about}.items()}
+            content = json.dumps(about | {"beat": self._beats}).encode().ljust(_SIZE)
+            os.lseek(self._descriptor, 0, os.SEEK_SET)
+            os.write(self._descriptor, content)
+            os.ftruncate(self._descriptor, len(content))
 
 
 class Leases:
@@ -142,6 +149,25 @@ class Leases:
         for path in older:
             path.unlink(missing_ok=True)
         return lease
+
+    def wait_for(self, name: str) -> Lease:
+        """Take a lease as soon as nobody holds it: for what takes a moment.
+
+        Raises:
+            StoreError: If the folder cannot be written.
+        """
+        while (lease := self.take(name, {})) is None:
+            time.sleep(_AGAIN)
+        return lease
+
+    def free(self, name: str) -> None:
+        """Let all know that nobody holds a lease, who have not watched it for as long as this observer has.
+
+        What was spent is left to the next holder.
+        """
+        if self._generations(name) and (lease := self.take(name, {})) is not None:
+            lease.leave()
+            lease.release()
 
     def holder(self, name: str) -> dict[str, Any] | None:
         """What the holder of a lease says of itself; None if nobody holds it."""

@@ -3,7 +3,7 @@
 import re
 import shutil
 import time
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from contextlib import suppress
 from itertools import chain
 from pathlib import Path
@@ -18,12 +18,16 @@ _PAUSE = 0.1
 _STAGED = re.compile(r"\.(.+\.\d+\.[0-9a-f]{8}|(staging|probe)-.*[0-9a-f]{8})")
 
 
-def clear_up(store: Store) -> None:
+def clear_up(store: Store, done: Collection[str] = ()) -> None:
     """Remove it, unless somebody may be at work in the store.
 
     Checkpoints of runs that failed stay, for `mlbench retry` to go on from; those of runs that completed, diverged or
     collapsed go, and so do the states of parts of trainings: one that is continued after all begins anew, to the same
     result.
+
+    Args:
+        store: The store.
+        done: Methods of which nothing is left to do. If these are all, checkpoints of runs without a record go too.
     """
     while (lease := store.leases.take(HEADER_LEASE, {})) is None:
         if HEADER_LEASE not in store.leases.wordless():
@@ -31,7 +35,7 @@ def clear_up(store: Store) -> None:
         time.sleep(_PAUSE)
     try:
         # Looked for before it is asked who is there: what somebody makes who comes later is not among it.
-        found = [*_left(store.path), *_states(store)]
+        found = [*_left(store.path), *_states(store, done)]
         if _alone(store.leases):
             for path in found:
                 _remove(path)
@@ -55,9 +59,11 @@ def _left(store: Path) -> Iterator[Path]:
     yield from (path for path in hidden if _STAGED.fullmatch(path.name))
 
 
-def _states(store: Store) -> list[Path]:
+def _states(store: Store, done: Collection[str]) -> list[Path]:
     """States that no training will go on from."""
-    found = [path for path in store.path.glob("checkpoints/*") if (store.path / "runs" / path.name).exists()]
+    found = list(store.path.glob("checkpoints/*"))
+    if not store.exists or not store.header["methods"].keys() <= set(done):
+        found = [path for path in found if (store.path / "runs" / path.name).exists()]
     found += store.path.glob("parts/*")
     if not found:
         return []

@@ -16,7 +16,6 @@ Nothing is ever deleted on error: what cannot be trusted is set aside.
 
 import hashlib
 import json
-import time
 from collections.abc import Collection, Iterator, Mapping
 from pathlib import Path
 from types import MappingProxyType
@@ -26,13 +25,12 @@ from mlbench.api.errors import StoreError
 from mlbench.spec import digest
 from mlbench.store.atomic import check_disk, staged_folder, write_synced, write_text
 from mlbench.store.differences import difference
+from mlbench.store.header import merged_header, read_header
 from mlbench.store.lease import Leases
 from mlbench.store.parts import is_part, whole
 from mlbench.store.quarantine import Quarantine, made
 from mlbench.store.record import Record
 
-#: Version of the stored format of a store's header.
-HEADER = 1
 #: Lease of whoever writes the header, or clears up.
 HEADER_LEASE = "header"
 #: What every record shares with the recipe of its store.
@@ -63,18 +61,7 @@ class Store:
         Raises:
             StoreError: If the folder is no store.
         """
-        file = self.path / "store.json"
-        try:
-            header: dict[str, Any] = json.loads(file.read_text(encoding="utf-8"))
-        except FileNotFoundError:
-            raise StoreError(f"{self.path}: no store here (store.json is missing); `mlbench run` makes one") from None
-        except (OSError, ValueError) as error:
-            raise StoreError(f"{file}: damaged ({error}); restore it or choose another --store") from None
-        if not isinstance(header, dict):
-            raise StoreError(f"{file}: damaged (not a table); restore it or choose another --store")
-        if header.get("format") != HEADER:
-            raise StoreError(f"{file}: format {header.get('format')!r}, this mlbench reads {HEADER}")
-        return header
+        return read_header(self.path)
 
     def claim(
         self,
@@ -99,43 +86,16 @@ class Store:
         if not self.exists and any(map(_is_foreign, self.path.glob("[!.]*"))):
             raise StoreError(f"{self.path}: not empty and no store; choose another folder with --store")
         if self.exists:
-            self._merged(recipe, methods, about, proposed_by)  # refused before anything is written
+            merged_header(self.path, recipe, methods, about, proposed_by)  # refused before anything is written
         made(self.path / "runs")
-        while (lease := self.leases.take(HEADER_LEASE, {})) is None:
-            time.sleep(0.05)  # another coordinator is adding its methods
+        lease = self.leases.wait_for(HEADER_LEASE)  # another coordinator may be adding its methods
         try:
             check_disk(self.path)
-            header = self._merged(recipe, methods, about, proposed_by)
+            header = merged_header(self.path, recipe, methods, about, proposed_by)
             text = json.dumps(header, indent=1, sort_keys=True, ensure_ascii=False) + "\n"
             write_text(self.path / "store.json", text)
         finally:
             lease.release()
-
-    def _merged(
-        self,
-        recipe: Mapping[str, Any],
-        methods: Mapping[str, Any],
-        about: Mapping[str, Any],
-        proposed_by: Mapping[str, str],
-    ) -> dict[str, Any]:
-        """The header with the new methods, if the rest of it is the same."""
-        held: dict[str, Any] = {}
-        proposers: dict[str, str] = {}
-        if self.exists:
-            header = self.header
-            _check_same(self.path, header["recipe"], recipe)
-            held = header["methods"]
-            for name in methods.keys() & held.keys():
-                if held[name] != methods[name]:
-                    raise StoreError(
-                        f"{self.path}: holds another method called {name!r} ({difference(held[name], methods[name])}); "
-                        f"give yours another name or choose another --store"
-                    )
-            proposers = header.get("proposed_by", {})
-            _check_proposers(self.path, proposers, proposed_by)
-        proposers |= {name: by for name, by in proposed_by.items() if name not in held}
-        header = {"format": HEADER, "recipe": recipe, "methods": {**held, **methods}, **about}
-        return header | ({"proposed_by": proposers} if proposers else {})
 
     # -- places --------------------------------------------------------------------------------------------------
 
@@ -290,22 +250,4 @@ def _add(found: dict[str, tuple[Record, str]], record: Record, place: str) -> No
         raise StoreError(
             f"{where} and {place} disagree about one run ({change}); "
             f"find out which of them is right and move the other one away"
-        )
-
-
-def _check_proposers(path: Path, held: Mapping[str, str], wanted: Mapping[str, str]) -> None:
-    """Refuse to go on with searches that another version of the sampler began: it may propose other trials."""
-    for name in sorted(held.keys() & wanted.keys()):
-        if held[name] != wanted[name]:
-            raise StoreError(
-                f"{path}: the trials of {name!r} were proposed by {held[name]}, here is {wanted[name]}, which may "
-                f"propose others; pip install '{held[name].replace(' ', '==')}', or choose another --store"
-            )
-
-
-def _check_same(path: Path, held: Any, wanted: Any) -> None:
-    if held != json.loads(json.dumps(wanted)):
-        raise StoreError(
-            f"{path}: belongs to another plan ({difference(held, wanted)}); "
-            f"choose another folder with --store, or leave it out for one of its own"
         )

@@ -11,7 +11,7 @@ from clusters import AtFirst, events, processes, stop_and_go_on, study
 
 import mlbench
 from mlbench.execution import open_study
-from mlbench.execution.coordinator import context_of
+from mlbench.execution.context import context_of
 from mlbench.spec import Slurm, load_benchmark
 from mlbench.store import Store
 

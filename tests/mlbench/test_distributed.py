@@ -11,7 +11,7 @@ from accidents import small
 import mlbench
 from mlbench.api import ConfigError
 from mlbench.execution import open_study
-from mlbench.execution.coordinator import context_of
+from mlbench.execution.context import context_of
 from mlbench.execution.launch import devices_of, joined, meeting
 from mlbench.execution.worker import Hearing, Worker
 from mlbench.protocols import Outcome

@@ -17,7 +17,8 @@ import mlbench
 from mlbench.api import ConfigError, DataError, StoreError
 from mlbench.data.device_crops import DeviceImages
 from mlbench.execution import open_study, run_plan
-from mlbench.execution.watch import Lines, Watch
+from mlbench.execution.displays import Lines
+from mlbench.execution.watch import Watch
 from mlbench.execution.worker import Worker
 from mlbench.leaderboard import write_leaderboard
 from mlbench.spec import load_benchmark
@@ -377,6 +378,9 @@ def test_a_killed_worker_loses_its_job_alone_and_it_can_be_done_again(tiny, tmp_
     benchmark["runtime"] = {"workers": 0}
     unchanged = mlbench.run(benchmark, store=tmp_path / "store")
     assert not unchanged.summary.done and set(unchanged.summary.failed) == set(result.summary.failed)
+    assert [event["job"] for event in events(result.store) if event["event"] == "failed"].count(
+        "Killer/reproduction-0/fold-0"
+    ) == 1
 
     again = mlbench.run(benchmark, store=tmp_path / "store", retry_failed=True)
     assert sorted(again.summary.done) == ["Killer/reproduction-0/fold-0", "Killer/test-0"] and not again.summary.failed
@@ -407,19 +411,23 @@ def test_what_a_failed_trial_led_to_does_not_count_once_it_was_retried(tiny, tmp
 
 
 class Meets(Watch):
-    """Calls something when it starts the only test, the last job."""
+    """Calls something when it starts the only test, the last job; at the end it may wait for another."""
 
-    def __init__(self, action):
+    def __init__(self, action, ends):
         super().__init__()
-        self.action = action
+        self.action, self.ends = action, ends
 
     def started(self, job, run):
+        super().started(job, run)
         if "/test-" in job:
             self.action()
 
+    def end(self, summary):
+        self.ends.wait(60)
+
 
 @pytest.mark.usefixtures("misbehaving")
-@pytest.mark.parametrize("first", ["the one that went by it", "the one that did it again"])
+@pytest.mark.parametrize("first", ["the one that went by it", "the one that did it again", "neither"])
 def test_a_failure_that_is_done_again_while_another_command_went_by_it_harms_neither(tiny, tmp_path, first):
     loss = {"id": "misbehaving/refuses", "tenths": 1, "file": str(tmp_path / "refused")}
     method = {"name": "Refused", "loss": loss, "search": {"loss.tenths": {"choices": [1, 9]}}}
@@ -427,21 +435,43 @@ def test_a_failure_that_is_done_again_while_another_command_went_by_it_harms_nei
     smooth = mlbench.run(benchmark, store=tmp_path / "smooth")
     best = json.loads(smooth.leaderboard.hyperparameters[0])["loss.tenths"]
     (tmp_path / "refused").write_text(str(best))
-    there, go_on = threading.Event(), threading.Event()
-    waits = Meets(lambda: (there.set(), go_on.wait(60)))
+    there, go_on, both = threading.Event(), threading.Event(), threading.Barrier(2 if first == "neither" else 1)
+    waits = Meets(lambda: (there.set(), go_on.wait(60)), both)
     with ThreadPoolExecutor(1) as thread:
         stale = thread.submit(mlbench.run, benchmark, store=store, watch=waits)
         assert there.wait(60)
         (tmp_path / "refused").unlink()
-        ends = Meets(lambda: (go_on.set(), stale.result()) if first == "the one that went by it" else None)
+        actions = {"the one that went by it": lambda: (go_on.set(), stale.result()), "neither": go_on.set}
+        ends = Meets(actions.get(first, lambda: None), both)
         fresh = mlbench.run(benchmark, store=store, watch=ends, retry_failed=True)
         go_on.set()
         results = stale.result(), fresh
+    for watch in (waits, ends):
+        cost = sum(record.cost["seconds"] for record in Store(store).records())
+        assert (watch.closed, watch.done + watch.cached, watch.failures, watch.running) == (7, 7, 0, set())
+        assert watch.cost == pytest.approx(cost)
     for result in results:
         assert result.summary.total == 7 and not result.summary.failed and not result.summary.left
     assert len(results[0].summary.done) == 5  # all but the two failures
     assert kept(store) == kept(smooth.store)
     assert mlbench.leaderboard(store).equals(mlbench.leaderboard(smooth.store))
+
+
+def test_commands_that_end_together_write_their_leaderboards_one_after_the_other(tiny, copied):
+    """Or the one that has looked before the other tidied could write last."""
+    order, second = [], threading.Event()
+
+    def publish(store):
+        order.append("begins")
+        if len(order) > 1:
+            second.set()
+        second.wait(0.5)
+        order.append("ends")
+
+    studies = [open_study(load_benchmark(tiny(*METHODS)), copied) for _ in range(2)]
+    with ThreadPoolExecutor(2) as threads:
+        summaries = list(threads.map(lambda study: run_plan(study, Watch(), publish=publish), studies))
+    assert order == ["begins", "ends"] * 2 and not any(summary.left for summary in summaries)
 
 
 def test_a_device_that_is_not_there_is_refused_before_anything_is_recorded(tiny, tmp_path):
@@ -486,11 +516,14 @@ def test_a_run_that_is_still_going_on_elsewhere_is_not_disturbed(tiny, finished,
         """Commits all of it when the first job has started."""
 
         def started(self, job, run):
+            super().started(job, run)
             for folder in hidden.iterdir():
                 if not (store / "runs" / folder.name).exists():
                     folder.rename(store / "runs" / folder.name)
 
-    result = mlbench.run(tiny(*METHODS), store=store, watch=Other())
+    watch = Other()
+    result = mlbench.run(tiny(*METHODS), store=store, watch=watch)
+    assert (watch.closed, watch.total, watch.seconds_left) == (sum(JOBS.values()), sum(JOBS.values()), 0)
     assert len(result.summary.done) == 1 and len(result.summary.cached) == sum(JOBS.values()) - 1
     assert kept(store) == kept(finished.store)
     write_leaderboard(Store(store), tmp_path)

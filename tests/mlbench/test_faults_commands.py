@@ -11,12 +11,27 @@ import pytest
 from accidents import accident, said, setup, small
 
 import mlbench as package
+from mlbench.api import StoreError
+from mlbench.cli.stores import job_of
 from mlbench.data import preparation, prepared
 from mlbench.execution.control import Control, ask_to_cancel
-from mlbench.execution.watch import Lines, Watch
+from mlbench.execution.displays import Lines
+from mlbench.execution.watch import Watch
 from mlbench.store import Store
+from mlbench.store.checkpoints import Checkpoints
 from mlbench.store.leftovers import clear_up
 
+NAN = """
+from torch import nn
+
+
+class NaN(nn.Module):
+    def __init__(self, ignored: int = 0):
+        super().__init__()
+
+    def forward(self, embeddings, labels, indices_tuple=None, ref_emb=None, ref_labels=None):
+        return embeddings.sum() * float("nan")
+"""
 TRIPLET = {"name": "Triplet", "loss": {"id": "triplet-margin", "margin": 0.1}}
 
 
@@ -250,3 +265,76 @@ def test_status_tells_what_runs_what_failed_and_what_it_cost(mlbench, benchmark_
     found = json.loads(out)
     assert found["running"][0]["job"] == "Untrained/test-9" and found["spent"]["seconds"] > 0
     lease.release()
+
+
+def test_logs_are_followed_to_their_last_line_and_from_one_run_to_the_next(mlbench, tmp_path, monkeypatch):
+    store = Store(tmp_path / "store")
+    store.claim({}, {}, {})
+    (store.path / "logs").mkdir()
+
+    def begin(job):
+        lease = store.leases.take(job, {"job": job, "run": job})
+        store.log(job).write_text(f"{job} begins\n")
+        return lease
+
+    def end(job, lease):
+        store.log(job).write_text(f"{job} begins\n{job} ends\n")
+        lease.release()
+
+    def script():
+        with Control().requests(store):
+            lease = begin("A")
+            yield
+            end("A", lease)
+            yield  # nothing runs, but somebody is there who will start the next
+            lease = begin("B")
+            yield
+            end("B", lease)
+            yield
+        yield
+
+    steps = script()
+    next(steps)
+    monkeypatch.setattr("mlbench.cli.logs.time.sleep", lambda seconds: next(steps))
+    code, out, _ = mlbench("logs", store.path, "-f")
+    assert (code, out.splitlines()) == (0, ["A | A begins", "A | A ends", "B | B begins", "B | B ends"])
+
+
+def test_status_counts_the_methods_of_the_plan_alone(mlbench, benchmark_file, tmp_path):
+    store = tmp_path / "store"
+    assert mlbench("run", benchmark_file(TRIPLET), "--store", store)[0] == 0
+    code, out, _ = mlbench("status", benchmark_file("Untrained"), "--store", store, "--json")
+    found = json.loads(out)
+    assert code == 0 and found["methods"][0]["left"] == 6
+    assert found["seconds_left"] is None and found["spent"]["seconds"] == 0
+
+
+def test_status_leaves_nothing_over_that_a_failure_has_made_impossible(
+    mlbench, tiny, install, benchmark_file, tmp_path
+):
+    install("nan", {"losses": ["nan = nan:NaN"]}, NAN)
+    searched = {"name": "Searched", "loss": "nan/nan", "search": {"loss.ignored": {"low": 0, "high": 1}}}
+    methods, store = ({"name": "Once", "loss": "nan/nan"}, searched), tmp_path / "store"
+    summary = package.run(tiny(*methods), store=store).summary
+    code, out, _ = mlbench("status", benchmark_file(*methods), "--store", store, "--json")
+    once, searched = json.loads(out)["methods"]
+    assert code == 0 and once["failed"] + searched["failed"] == len(summary.failed) == 16
+    assert once["left"] == searched["left"] == 0 and json.loads(out)["seconds_left"] == 0
+    assert once["reasons"] == {"diverged": 4, "impossible": 2}
+    assert searched["reasons"] == {"diverged": 4, "impossible": 6}
+
+
+def test_what_was_spent_before_a_stop_counts_though_no_state_could_be_kept(tiny, tmp_path, monkeypatch):
+    clock, ahead = time.perf_counter, [0.0]
+
+    def full(checkpoints, state):
+        ahead[0] = 100.0
+        raise StoreError("no room")
+
+    monkeypatch.setattr("mlbench.training.meter.time.perf_counter", lambda: clock() + ahead[0])
+    with monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt):
+        patch.setattr(Checkpoints, "write", full)
+        package.run(small(tiny, TRIPLET), store=tmp_path / "store", watch=Signals(signal.SIGTERM))
+    package.run(small(tiny, TRIPLET), store=tmp_path / "store")
+    cost = {job_of(record): record.cost["seconds"] for record in Store(tmp_path / "store").records()}
+    assert [job for job, seconds in cost.items() if seconds > 100] == ["Triplet/reproduction-0/fold-0"]

@@ -176,3 +176,49 @@ def test_what_is_held_can_be_listed(leases):
     lease.beat()
     ((name, content, _),) = leases.held()
     assert name == "job" and (content["job"], content["epoch"], content["step"]) == ("Triplet/trial-0/fold-1", 3, 7)
+
+
+def test_that_a_holder_elsewhere_is_dead_need_be_waited_for_only_once(leases, elsewhere, tmp_path):
+    theirs = leases.take("job", {})
+    theirs.tell(spent={"seconds": 2.0})
+    assert theirs.beat()
+    observer, later = elsewhere
+    observer.free("job")  # it may live
+    assert theirs.beat() and observer.holder("job") is not None
+    later(61)
+    newcomer = Leases(tmp_path / "leases", expiry=60.0)
+    assert newcomer.take("job", {}) is None
+    observer.free("job")
+    assert newcomer.take("job", {}).spent == {"seconds": 2.0}
+    observer.free("nothing")
+    assert {path.stem for path in (tmp_path / "leases").iterdir()} == {"job"}
+
+
+def test_what_a_holder_says_can_be_long_and_become_shorter(leases):
+    lease = leases.take("job", {"job": "\N{CYRILLIC SMALL LETTER ZHE}" * 200})
+    lease.tell(step=1000)
+    assert lease.beat()
+    lease.tell(step=1)
+    assert lease.beat() and leases.holder("job")["step"] == 1
+
+
+def test_what_a_holder_says_last_is_what_others_read(leases):
+    lease, asked, go_on = leases.take("job", {}), threading.Event(), threading.Event()
+
+    def slow():
+        first = not asked.is_set()
+        asked.set()
+        return first and go_on.wait(60)
+
+    lease.tell(slow=slow)
+    counting = threading.Thread(target=lease.beat)
+    counting.start()
+    assert asked.wait(60)
+    lease.tell(through=True)
+    saying = threading.Thread(target=lease.beat)
+    saying.start()
+    saying.join(0.1)
+    go_on.set()
+    for thread in (counting, saying):
+        thread.join()
+    assert leases.holder("job")["through"]

@@ -87,6 +87,17 @@ def test_what_a_retry_would_go_on_from_is_kept_and_nothing_else(tmp_path, outcom
     assert state.exists() == kept and not other.exists()
 
 
+def test_a_state_that_no_run_of_the_plan_goes_on_from_is_removed_once_no_other_plan_may(tiny, tmp_path):
+    """As of a reproduction that was stopped, before a failure that was done again gave the search another winner."""
+    both, folder = ["Untrained", {"use": "Untrained", "name": "Another"}], tmp_path / "store" / "checkpoints" / "0123"
+    mlbench.run(small(tiny, *both, workers=0), store=tmp_path / "store")
+    folder.mkdir(parents=True)
+    mlbench.run(small(tiny, both[0], workers=0), store=tmp_path / "store")
+    assert folder.exists()  # it may be of the other method, whose plan is not looked at
+    mlbench.run(small(tiny, *both, workers=0), store=tmp_path / "store")
+    assert not folder.exists()
+
+
 def test_nothing_is_removed_while_somebody_is_at_work(store):
     before = files(store)
     lease = store.leases.take("busy", {})

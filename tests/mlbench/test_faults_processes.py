@@ -1,6 +1,7 @@
 """Runs in processes of their own: whatever ends one, nothing is lost, doubled or changed."""
 
 import json
+import os
 import threading
 
 import pytest
@@ -8,9 +9,12 @@ from accidents import accident, said, setup, small
 
 import mlbench
 from mlbench.cli.stores import job_of
+from mlbench.execution import open_study, run_plan
 from mlbench.execution.attempt import attempt
 from mlbench.execution.message import Message
-from mlbench.spec import digest
+from mlbench.execution.serve import _Child
+from mlbench.execution.watch import Watch
+from mlbench.spec import digest, load_benchmark
 from mlbench.store import Store
 
 ONCE = ("killed", "memory", "terminated")
@@ -92,6 +96,64 @@ def test_a_death_is_recorded_though_the_lease_looks_held_for_a_while(tiny, tmp_p
     assert begun.count("Untrained/reproduction-0/fold-0") == 1
     assert result.summary.failed["Untrained/reproduction-0/fold-0"] == "killed: gone"
     assert result.summary.done == ["Untrained/reproduction-0/fold-1"]
+
+
+def test_a_record_that_another_command_does_again_before_it_was_seen_is_left_to_it(tiny, tmp_path, monkeypatch):
+    begun = []
+
+    def retried(worker, job, request, around):
+        begun.append(job)
+        last, run = attempt(worker, job, request, around), digest(request)
+        lease, record = worker.store.leases.take(run[:32], {}), worker.store.folder(run)
+        aside = record.rename(tmp_path / record.name)
+        threading.Timer(0.5, lambda: (aside.rename(record), lease.release())).start()
+        return last
+
+    monkeypatch.setattr("mlbench.execution.pool.attempt", retried)
+    monkeypatch.setattr("mlbench.execution.coordinator._SEEN", 0.1)
+    summary = mlbench.run(small(tiny, "Untrained", workers=0), store=tmp_path / "store").summary
+    assert len(summary.cached) == len(begun) == 3 and not summary.failed
+
+
+class Bounded(Watch):
+    """Ends a command that starts a job again and again."""
+
+    starts = 0
+
+    def started(self, job, run):
+        self.starts += 1
+        assert self.starts < 10
+
+
+def test_what_a_machine_left_that_went_down_is_done_and_cleared_away(tiny, tmp_path, monkeypatch):
+    """Its leases look held to everybody who has not watched them for a while: to every new process."""
+
+    def anew(worker, job, request, around):
+        worker.store = Store(worker.store.path)
+        return attempt(worker, job, request, around)
+
+    monkeypatch.setattr("mlbench.execution.pool.attempt", anew)
+    study = open_study(load_benchmark(small(tiny, "Untrained", workers=0)), tmp_path / "store")
+    job, leases = study.plan.jobs[0], tmp_path / "store" / "leases"
+    run = digest(study.request(job, {}))
+    leases.mkdir(parents=True)
+    for name in (run[:32], "coordinator-0123456789ab"):
+        said = {"machine": "of old", "job": job.key, "run": run, "beat": 7, "spent": {"seconds": 5.0}}
+        (leases / f"{name}.0").write_text(json.dumps(said))
+    study.store.leases._expiry = 0.5
+    summary = run_plan(study, Bounded())
+    assert len(summary.done) == 3 and not any(leases.iterdir())
+    assert study.store.get(run).cost["seconds"] > 5
+
+
+@pytest.mark.skipif(not hasattr(os, "pidfd_open"), reason="no run is a copied process here")
+def test_a_run_that_is_asked_to_stop_just_when_it_has_ended_ends_no_other_process():
+    process = os.spawnlp(os.P_NOWAIT, "true", "true")
+    heard, lifeline = os.pipe()
+    os.close(heard)  # by its end
+    child = _Child("job", process, lifeline)
+    child.stop()
+    assert child.reap() == 0
 
 
 @pytest.mark.usefixtures("faulty")

@@ -9,7 +9,7 @@ from accidents import setup, small
 
 from mlbench.data.images import ImageStore
 from mlbench.execution import open_study
-from mlbench.execution.coordinator import context_of
+from mlbench.execution.context import context_of
 from mlbench.execution.environment import environment
 from mlbench.execution.worker import Hearing, Worker
 from mlbench.registry import entries, resolve

@@ -50,6 +50,9 @@ def test_how_many_runs_a_cluster_has_room_for_is_not_guessed(tiny):
     del cluster["runtime"]["workers"]
     assert forecast(open_study(load_benchmark(cluster)), [COST]) is None
     assert forecast(open_study(load_benchmark(cluster, ["runtime.workers=7"])), [COST]).workers == 7
+    del cluster["runtime"]["address"]  # Ray on this machine alone, with all of its GPUs
+    assert forecast(open_study(load_benchmark(cluster, ["runtime.device=cuda"])), [COST]) is None
+    assert forecast(open_study(load_benchmark(cluster)), [COST]) is not None
 
 
 @given(st.lists(st.integers(0, 9), min_size=1, max_size=12), st.integers(1, 4), st.integers(0, 99))

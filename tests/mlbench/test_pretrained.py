@@ -15,7 +15,8 @@ from torch import Tensor
 import mlbench
 from mlbench.api import ConfigError, DataError
 from mlbench.execution import open_study
-from mlbench.execution.worker import Context, Worker
+from mlbench.execution.context import Context
+from mlbench.execution.worker import Worker
 from mlbench.models import EfficientNetLite0
 from mlbench.models.timm_trunk import import_timm
 from mlbench.registry import resolve

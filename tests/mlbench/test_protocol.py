@@ -9,7 +9,8 @@ import pytest
 from mlbench.api import ConfigError, DataError
 from mlbench.data.images import ImageStore
 from mlbench.data.splits import mlrc_splits
-from mlbench.execution.worker import Context, Worker
+from mlbench.execution.context import Context
+from mlbench.execution.worker import Worker
 from mlbench.protocols import DatasetFacts, Outcome, RealityCheck, Recipe
 from mlbench.protocols.recipe import with_parameters
 from mlbench.spec import Method, canonical_json, digest, load_benchmark

@@ -113,7 +113,8 @@ def test_a_job_that_selects_is_shown_no_item_of_the_test(swapped, tmp_path, monk
     monkeypatch.setattr(ImageStore, "view", spy)
     study = open_study(swapped(TRAINED, split=split), tmp_path / "store")
     study.claim()
-    from mlbench.execution.worker import Context, Worker
+    from mlbench.execution.context import Context
+    from mlbench.execution.worker import Worker
 
     worker = Worker(Context(str(tmp_path / "store"), {"id": "swapped"}, "cpu"))
     for job in study.plan.jobs:

@@ -9,7 +9,8 @@ import pytest
 import mlbench as package
 from mlbench.api import ConfigError, PluginError, UnknownNameError
 from mlbench.execution import open_study
-from mlbench.execution.worker import Context, Worker
+from mlbench.execution.context import Context
+from mlbench.execution.worker import Worker
 from mlbench.registry import entries, find, load, resolve, unpackaged, use_file, used_files
 from mlbench.spec import load_benchmark
 from mlbench.store import Store

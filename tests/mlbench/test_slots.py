@@ -8,8 +8,8 @@ import pytest
 
 from mlbench.api import ConfigError
 from mlbench.execution import executors, local
+from mlbench.execution.context import Context
 from mlbench.execution.control import Control
-from mlbench.execution.worker import Context
 from mlbench.spec import load_benchmark
 from mlbench.training import Meter
 

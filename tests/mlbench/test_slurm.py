@@ -9,7 +9,7 @@ from accidents import small
 import mlbench as package
 from mlbench.api import ConfigError
 from mlbench.execution import open_study
-from mlbench.execution.coordinator import context_of
+from mlbench.execution.context import context_of
 from mlbench.spec import Slurm, load_benchmark
 
 pytest.importorskip("submitit")

@@ -6,6 +6,8 @@ from shutil import copytree
 import pytest
 
 import mlbench as package
+from mlbench.execution.attempt import attempt
+from mlbench.execution.message import Message
 from mlbench.execution.watch import Watch
 from mlbench.store import Record, Store
 
@@ -55,3 +57,22 @@ def test_a_part_that_failed_can_be_named_and_done_again(mlbench, tiny, halved, t
         "",
     )
     assert store.get(part.run) is None
+
+
+def test_a_part_that_died_without_a_word_has_cost_what_the_parts_before_it_did(tiny, tmp_path, monkeypatch):
+    def dies(worker, job, request, around):
+        gone = {"reason": "killed", "error": "gone"}
+        return Message("died", job, gone) if job.endswith("rung-1") else attempt(worker, job, request, around)
+
+    monkeypatch.setattr("mlbench.execution.pool.attempt", dies)
+    watch, store = Watch(), Store(tmp_path / "store")
+    package.run(tiny(METHOD, **CHANGE, runtime={"retries": 0}), store=store.path, watch=watch)
+    cost = {record.run: record.cost for record in store.records()}
+    told = [json.loads(line) for line in (store.path / "events.jsonl").read_text().splitlines()]
+    assert min(event["seconds"] for event in told if "seconds" in event) >= 0
+    parts = {(r.number, r.fold, r.rung): cost[r.run] for r in store.records() if r.role == "trial"}
+    last = {place[:2] for place in parts if place[2] == 1}
+    assert len(last) == 2  # of one trial of two
+    for place in last:
+        first = {name: parts[(*place, 0)][name] for name in ("seconds", "cpu_seconds", "gpu_seconds")}
+        assert parts[(*place, 1)] == first and first["seconds"] > 0

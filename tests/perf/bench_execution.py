@@ -27,7 +27,7 @@ from torch.nn.functional import normalize
 
 from mlbench.data.samplers import MPerClass
 from mlbench.execution import open_study
-from mlbench.execution.coordinator import context_of
+from mlbench.execution.context import context_of
 from mlbench.execution.local import LocalProcesses
 from mlbench.execution.pool import InProcess
 from mlbench.spec import load_benchmark

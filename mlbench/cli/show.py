@@ -47,6 +47,17 @@ def _show_component(kind: str, name: str) -> None:
     for parameter in parameters(component).values():
         default = "required" if parameter.required else f"= {parameter.default!r}"
         print(f"  {parameter.name:24} {parameter.kind:12} {default}")
+    if info.space:
+        print('searched by search = "declared":')
+    for argument, dimension in info.space.items():
+        bounds = dimension.model_dump(exclude={"type"}, exclude_defaults=True)
+        print(f"  {argument:24} {', '.join(f'{key} = {_toml(value)}' for key, value in bounds.items())}")
+
+
+def _toml(value: object) -> str:
+    import json
+
+    return json.dumps(value, ensure_ascii=False)
 
 
 def _show_json(value: object) -> None:

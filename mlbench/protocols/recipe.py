@@ -13,13 +13,12 @@ from mlbench.api.splits import ClassSplits, ItemSplits
 from mlbench.registry import Resolved, entries, find, info_of, load, resolve
 from mlbench.registry.schema import check_name, parameters
 from mlbench.spec import Benchmark, Component, Method, Transforms, identity_of
+from mlbench.spec.declared import PARTS
 
-#: The components of a method and their kinds.
-_PARTS = {"loss": "losses", "miner": "miners", "sampler": "samplers"}
 #: What identities leave out: records that are older than other splits have none.
 _USUAL_SPLIT = {"id": "mlbench/mlrc", "version": 1, "arguments": {}}
 #: What of a method can be searched.
-_SEARCHABLE = (*_PARTS, "loss_optimizer", "samples_per_class")
+_SEARCHABLE = (*PARTS, "loss_optimizer", "samples_per_class")
 
 
 @dataclass(frozen=True)
@@ -188,7 +187,7 @@ def _table_at(table: dict[str, Any], parents: list[str], path: str) -> dict[str,
 def resolve_method(method: Method, where: str) -> dict[str, Resolved | None]:
     """The method's loss, miner and sampler, resolved and checked."""
     parts: dict[str, Resolved | None] = {}
-    for part, kind in _PARTS.items():
+    for part, kind in PARTS.items():
         component = getattr(method, part)
         parts[part] = resolve(kind, as_table(component), f"{where}.{part}") if component else None
     return parts

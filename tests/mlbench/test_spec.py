@@ -349,9 +349,26 @@ def test_a_named_method_can_be_changed():
     change = {"use": "Triplet", "name": "Triplet hard", "miner": "batch-hard", "loss": {"margin": 0.3}}
     plain, changed = load_benchmark(MINIMAL | {"methods": ["Triplet", change]}).methods
     assert (changed.name, changed.miner.id, changed.loss.arguments["margin"]) == ("Triplet hard", "batch-hard", 0.3)
-    assert changed.loss.id == plain.loss.id and changed.search == plain.search
+    assert changed.loss.id == plain.loss.id
+    assert "loss.margin" in plain.search and not changed.search  # what is given a value is not searched
     assert changed.loss.arguments == plain.loss.arguments | {"margin": 0.3}
     assert plain.miner is None
+
+
+def test_what_a_named_method_searches_besides_a_given_value_it_still_searches():
+    change = {"use": "ProxyNCA", "loss_optimizer": {"lr": 0.1}}
+    plain, changed = load_benchmark(MINIMAL | {"methods": ["ProxyNCA", change | {"name": "B"}]}).methods
+    assert set(plain.search) - set(changed.search) == {"loss_optimizer.lr"}
+    assert "loss.softmax_scale" in changed.search
+
+
+def test_a_method_can_search_what_its_components_declare():
+    method = {"name": "A", "loss": "online-contrastive", "miner": "batch-hard", "search": "declared"}
+    (found,) = load_benchmark(MINIMAL | {"methods": [method]}).methods
+    assert found.search == {"loss.margin": Float(low=0.0, high=2.0)}
+    fixed = method | {"loss": {"id": "online-contrastive", "margin": 0.4}}
+    said = refused(MINIMAL | {"methods": ["Triplet", fixed]})
+    assert said.startswith("benchmark: methods[1].search: ") and "info.space" in said
 
 
 def test_changing_a_named_method_changes_it_there_only():

@@ -163,6 +163,17 @@ def _paths(table: Mapping[str, Any]) -> Iterator[str]:
             yield from (f"{key}.{path}" for path in _paths(value))
 
 
+#: In TOML's words what pydantic says in Python's.
+_EXPECTED = {
+    "tuple_type": "expected an array",
+    "dict_type": "expected a table",
+    "model_type": "expected a table",
+    "model_attributes_type": "expected a table",
+    "dataclass_type": "expected a table",
+    "too_short": "must not be empty",
+}
+
+
 def _explain(item: Any) -> str:
     location = [part for part in item["loc"] if part not in ("float", "int", "categorical")]
     place = _dotted(location)
@@ -175,7 +186,7 @@ def _explain(item: Any) -> str:
         return f"{place}: missing"
     if item["type"] == "value_error":  # of a whole table, which would be long; its text says what is wrong
         return f"{place}: {item['ctx']['error']}" if location else str(item["ctx"]["error"])
-    return f"{place}: {item['msg']}, got {item['input']!r}"
+    return f"{place}: {_EXPECTED.get(item['type'], item['msg'])}, got {item['input']!r}"
 
 
 def _dotted(location: Iterable[Any]) -> str:

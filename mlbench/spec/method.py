@@ -42,6 +42,8 @@ class Method(Table):
     @classmethod
     def _type_dimensions(cls, value: Any) -> Any:
         """``{ low = 0.0, high = 1.0 }`` says its type by its bounds; ``{ choices = [...] }`` by its key."""
+        if isinstance(value, dict) and isinstance(value.get("search"), str):
+            raise ValueError(f'search: expected a table or "declared", got {value["search"]!r}')
         if isinstance(value, dict) and isinstance(value.get("search"), dict):
             return value | {"search": {path: _with_type(dimension) for path, dimension in value["search"].items()}}
         return value

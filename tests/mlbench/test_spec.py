@@ -161,8 +161,13 @@ def test_a_folder_is_no_benchmark(tmp_path):
         ("training.optimizer.name=LBFGS", "training.optimizer.name: "),
         ("folds=1", "folds: "),
         ("name='a/b'", "name: "),
-        ("methods=[]", "methods: "),
-        ("methods=Triplet", "methods: "),
+        ("methods=[]", "methods: must not be empty"),
+        ("methods=Triplet", "methods: expected an array, got 'Triplet'"),
+        ("model=conv-small", "model: expected a table, got 'conv-small'"),
+        ("transforms.crop=true", "transforms.crop: expected a table, got True"),
+        ("evaluation.recall_at=1", "evaluation.recall_at: expected an array, got 1"),
+        ("evaluation.recall_at=[0, 1]", "evaluation.recall_at: must be different numbers from 1 on, got [0, 1]"),
+        ("evaluation.recall_at=[1, 1]", "evaluation.recall_at: must be different numbers from 1 on"),
         ("dataset.max_classes=inf", "dataset: max_classes: write text"),
         ("dataset.sizes=[1.0, nan]", "dataset: sizes: write text"),
         ("dataset.since=2020-02-20", "dataset: since: write text"),
@@ -191,7 +196,9 @@ def test_a_mistake_is_placed(write, change, said):
         ({"search": {"loss.margin": {"choices": []}}}, "methods[0].search.loss.margin.choices: "),
         ({"search": {"loss.margin": {"choices": [math.nan]}}}, "methods[0].search.loss.margin.choices"),
         ({"search": {"loss.margin": {"type": "normal"}}}, "methods[0].search.loss.margin: "),
-        ({"search": {"loss.margin": 0.1}}, "methods[0].search.loss.margin: "),
+        ({"search": {"loss.margin": 0.1}}, "methods[0].search.loss.margin: expected a table"),
+        ({"search": {"loss.margin": [0, 1]}}, "methods[0].search.loss.margin: expected a table"),
+        ({"search": "declard"}, "methods[0]: search: expected a table or \"declared\", got 'declard'"),
         ({"loss": None, "miner": "batch-hard"}, "methods[0]: method 'A' has no loss"),
         ({"loss": None, "sampler": "m-per-class"}, "methods[0]: method 'A' has no loss"),
         (
@@ -389,6 +396,12 @@ def test_an_unknown_method_is_placed_with_the_nearest():
         UnknownNameError, match=r"^benchmark: methods\[1\]: unknown method 'Tripet'; did you mean 'Triplet'"
     ):
         load_benchmark(MINIMAL | {"methods": ["Triplet", "Tripet"]})
+
+
+def test_whole_bounds_are_refused_where_an_argument_is_real():
+    (method,) = load_benchmark(with_method(search={"loss.margin": {"low": 0, "high": 1}})).methods
+    with pytest.raises(ConfigError, match=r"^methods\[0\]\.search\.loss\.margin: margin is a real number.*low = 0\.0"):
+        check_method(method, "methods[0]")
 
 
 # -- transforms ------------------------------------------------------------------------------------------------------

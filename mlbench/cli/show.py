@@ -26,9 +26,13 @@ def command(
 
         _show_json(load_benchmark(name).model_dump(mode="json"))
     else:
+        import difflib
+
         from mlbench.api.errors import UnknownNameError
 
-        raise UnknownNameError(f"show: {name!r} is no kind/name, method or benchmark; see `mlbench ls`")
+        near = difflib.get_close_matches(name, [*named_methods(), *benchmark_names()], n=1)
+        hint = f"did you mean {near[0]}?" if near else "see `mlbench ls`"
+        raise UnknownNameError(f"show: {name!r} is no kind/name, method or benchmark; {hint}")
 
 
 def _show_component(kind: str, name: str) -> None:

@@ -258,6 +258,7 @@ def test_show_shows_a_component_a_method_and_a_benchmark(mlbench, benchmark_file
 def test_show_says_when_there_is_no_such_thing(mlbench, name):
     code, out, err = mlbench("show", name)
     assert code == 1 and not out and name.rpartition("/")[2] in err
+    assert ("did you mean Triplet?" in err) == (name == "triplet")
 
 
 def test_doctor_finds_an_installation_in_order(mlbench):

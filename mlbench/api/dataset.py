@@ -155,6 +155,11 @@ class Dataset(ABC):
         """Length D of the items if they are vectors; None if they are images."""
         return None
 
+    @property
+    def origin(self) -> str:
+        """What the items were made of, if its id does not tell: leaderboards show it."""
+        return ""
+
     @abstractmethod
     def load(self, index: int) -> npt.NDArray[np.uint8] | npt.NDArray[np.float32]:
         """Decode item ``index``: an image ``[H, W, C]`` uint8 with C = 1 or 3, or a vector ``[D]`` float32.

@@ -68,7 +68,8 @@ def _print_plan(study: "Study") -> None:
         rows.append([method.name, *counts, ", ".join(sorted(method.search)) or "—"])
     rows.append(["all", *(sum(job.role == role for job in study.plan.jobs) for role in _ROLES), ""])
     searched = sum(bool(method.search) for method in benchmark.methods)
-    print(f"{benchmark.name}: {facts.id}, {facts.items} images, {facts.classes} classes, split {benchmark.split.id}")
+    what = "vectors" if facts.vectors else "images"
+    print(f"{benchmark.name}: {facts.id}, {facts.items} {what}, {facts.classes} classes, split {benchmark.split.id}")
     print(
         f"{searched} methods with a search × {benchmark.search.trials} trials × {benchmark.folds} folds; "
         f"{len(benchmark.methods)} methods × {benchmark.reproductions} reproductions × {benchmark.folds} folds"

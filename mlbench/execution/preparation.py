@@ -3,6 +3,7 @@
 from mlbench.api.dataset import Dataset
 from mlbench.data.damage import Without
 from mlbench.data.decoders import Decoders
+from mlbench.data.features import Features
 from mlbench.data.prepared import Tell, prepare, prepared
 from mlbench.execution.cores import available_cores
 from mlbench.protocols.recipe import dataset_table
@@ -19,6 +20,9 @@ def prepare_images(dataset: Dataset, benchmark: Benchmark, tell: Tell) -> Datase
     Raises:
         DataError: If there is no room for the images, or what would be left of the dataset cannot be used.
     """
+    if isinstance(dataset, Features):
+        engine = benchmark.runtime.executor in ("ray", "slurm")  # which chooses among GPUs of other machines
+        dataset.make(tell, "cpu" if engine else benchmark.runtime.devices[0])
     if dataset.vector_size is not None:
         return dataset
     runtime, resize, cores = benchmark.runtime, benchmark.transforms.resize, available_cores()

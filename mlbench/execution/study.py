@@ -57,7 +57,8 @@ class Study:
             "name": self.benchmark.name,
             "digest": digest(self.recipe.identity()),
             "dataset": {"id": facts.id, "classes": facts.classes, "items": facts.items}
-            | ({"vectors": True} if facts.vectors else {}),
+            | ({"vectors": True} if facts.vectors else {})
+            | ({"origin": facts.origin} if facts.origin else {}),
         }
         search = self.benchmark.search
         by = proposer(search.sampler, search.trials, search.generation)
@@ -168,6 +169,7 @@ def _facts(resolved: Resolved, dataset: Dataset) -> DatasetFacts:
             vectors=dataset.vector_size is not None,
             superclasses=None if items.superclasses is None else tuple(items.superclasses.tolist()),
             skipped=dataset.skipped if isinstance(dataset, Without) else (),
+            origin=dataset.origin,
         )
 
 

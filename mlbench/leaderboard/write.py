@@ -116,6 +116,7 @@ def _about(store: Store, *, searched: bool) -> str:
         "Protocol": f"{recipe['protocol']}, {recipe['folds']} folds, test on unseen classes",
         "Dataset": f"{dataset['id']}: {dataset['items']} {'vectors' if vectors else 'images'}, "
         f"{dataset['classes']} classes{_skipped(recipe['dataset'])}",
+        **({"Made of": dataset["origin"]} if "origin" in dataset else {}),
         **({"Split": _component(recipe["split"])} if "split" in recipe else {}),
         "Trunk": f"{model['trunk']['id']} {_arguments(model['trunk']['arguments'])}, batch norm {frozen}",
         "Embedding": f"{model['embedding_size']}-d, linear, L2-normalised",

@@ -25,7 +25,7 @@ _SEARCHABLE = (*PARTS, "loss_optimizer", "samples_per_class")
 class DatasetFacts:
     """What a protocol may know of a dataset: enough to plan, nothing of its content.
 
-    ``superclasses`` are those of its classes, where it has some.
+    ``superclasses`` are those of its classes, where it has some; ``origin`` is what its items were made of, in words.
     """
 
     id: str
@@ -37,6 +37,7 @@ class DatasetFacts:
     vectors: bool = False
     superclasses: tuple[int, ...] | None = None
     skipped: tuple[str, ...] = ()
+    origin: str = ""
 
     def identity(self) -> dict[str, Any]:
         """What enters the identity of a run; also the hash of un-packaged code, and the damaged items left out."""

@@ -14,6 +14,7 @@ from mlbench.spec.benchmark import Benchmark
 from mlbench.spec.declared import DECLARED, declared_search
 from mlbench.spec.named import named_methods
 from mlbench.spec.shipped import benchmark_names, benchmark_text
+from mlbench.spec.transforms import Transforms
 
 
 def load_benchmark(source: str | Path | Mapping[str, Any], overrides: Iterable[str] = ()) -> Benchmark:
@@ -39,6 +40,19 @@ def load_benchmark(source: str | Path | Mapping[str, Any], overrides: Iterable[s
         items = [item for item in error.errors() if not (item["type"] == "too_short" and item["input"])]
         lines = [f"{label}: {_explain(item)}" for item in items]
         raise ConfigError("\n".join(lines)) from None
+
+
+def transforms_of(table: Mapping[str, Any], where: str) -> Transforms:
+    """Check a table of transforms that stands elsewhere than at the top of a benchmark, in ``where``.
+
+    Raises:
+        ConfigError: With one line for every mistake.
+    """
+    try:
+        return Transforms.model_validate(table)
+    except ValidationError as error:
+        items = [{**item, "loc": ("transforms", *item["loc"])} for item in error.errors()]
+        raise ConfigError("\n".join(f"{where}.{_explain(item)}" for item in items)) from None
 
 
 def _read(source: str | Path | Mapping[str, Any], heirs: tuple[str, ...] = ()) -> tuple[str, dict[str, Any]]:

@@ -167,6 +167,15 @@ class Leases:
         """Names of the leases that are held, as far as can be known: one on another machine may be."""
         return {path.stem for path in self._folder.glob("[!.]*.*") if self._lives(path)}
 
+    def wordless(self) -> set[str]:
+        """Names of leases that nothing was written into: made just now, or by one who was killed before it could."""
+        found = set()
+        for path in self._folder.glob("[!.]*.*"):
+            with suppress(FileNotFoundError):
+                if not path.stat().st_size:
+                    found.add(path.stem)
+        return found
+
     def _generations(self, name: str) -> list[Path]:
         start = f"{name}."
         try:  # not `glob`: on a cluster there are hundreds, looked through for every job

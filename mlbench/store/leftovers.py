@@ -2,12 +2,17 @@
 
 import re
 import shutil
+import time
 from collections.abc import Iterator
 from contextlib import suppress
 from itertools import chain
 from pathlib import Path
 
+from mlbench.store.lease import Leases
 from mlbench.store.store import HEADER_LEASE, Store
+
+#: Seconds between two looks at a lease without a word.
+_PAUSE = 0.1
 
 #: Names of what `mlbench.store.atomic` renames when it is complete, or removes.
 _STAGED = re.compile(r"\.(.+\.\d+\.[0-9a-f]{8}|(staging|probe)-.*[0-9a-f]{8})")
@@ -20,18 +25,27 @@ def clear_up(store: Store) -> None:
     collapsed go, and so do the states of parts of trainings: one that is continued after all begins anew, to the same
     result.
     """
-    if (lease := store.leases.take(HEADER_LEASE, {})) is None:
-        return
+    while (lease := store.leases.take(HEADER_LEASE, {})) is None:
+        if HEADER_LEASE not in store.leases.wordless():
+            return
+        time.sleep(_PAUSE)
     try:
         # Looked for before it is asked who is there: what somebody makes who comes later is not among it.
         found = [*_left(store.path), *_states(store)]
-        if store.leases.alive() == {HEADER_LEASE}:
+        if _alone(store.leases):
             for path in found:
                 _remove(path)
             with suppress(OSError):  # not empty
                 (store.path / "parts").rmdir()
     finally:
         lease.release()
+
+
+def _alone(leases: Leases) -> bool:
+    """Whether nobody else is there. Whoever has made a lease and not said a word may have been killed just then."""
+    while (others := leases.alive() - {HEADER_LEASE}) and others <= leases.wordless():
+        time.sleep(_PAUSE)
+    return not others
 
 
 def _left(store: Path) -> Iterator[Path]:

@@ -14,6 +14,7 @@ from mlbench.spec import digest
 from mlbench.store import Record, Store
 from mlbench.store.atomic import staged_folder
 from mlbench.store.leftovers import clear_up
+from mlbench.store.store import HEADER_LEASE
 
 REQUEST = {"job": {"method": "A", "role": "trial", "number": 0, "fold": 0}}
 RUN = digest(REQUEST)
@@ -92,6 +93,14 @@ def test_nothing_is_removed_while_somebody_is_at_work(store):
     clear_up(store)
     assert files(store) - {"leases/busy.0"} == before
     lease.release()
+
+
+@pytest.mark.parametrize("name", ["coordinator-2", HEADER_LEASE])
+def test_a_lease_without_a_word_is_given_time_and_then_removed(store, monkeypatch, name):
+    monkeypatch.setattr("mlbench.store.lease._WORDLESS", 0.2)
+    (store.path / "leases" / f"{name}.0").touch()  # its holder was killed between making and writing it
+    clear_up(store)
+    assert files(store) == {f"runs/{RUN[:32]}/record.json", *OTHERS}
 
 
 def test_a_record_that_appears_between_two_looks_is_believed(tmp_path, monkeypatch):

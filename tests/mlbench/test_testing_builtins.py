@@ -21,6 +21,9 @@ def arguments(tmp_path):
     def make(name):
         if name == "mlbench/glyph-features":
             return {"max_classes": 16}
+        if name == "mlbench/features":
+            glyphs, trunk = {"id": "glyphs", "max_classes": 16}, {"id": "conv-small", "width": 2}
+            return {"of": glyphs, "trunk": trunk, "transforms": {"size": 32, "mean": [0.2], "std": [0.35]}}
         if name == "mlbench/npz":
             vectors = np.random.default_rng(0).normal(size=(32, 4)).astype(np.float32)
             np.savez(tmp_path / "e.npz", embeddings=vectors, labels=np.repeat(np.arange(16), 2))

@@ -96,6 +96,8 @@ class Archive:
         folder: Where in the dataset's folder it is unpacked; empty for the top.
         nested: Whether it is an archive of tars, each of which is unpacked into a folder of its name.
         optional: Whether the dataset can do without: it is taken where the user has it, and not fetched or asked for.
+        within: Folders in which the owner's download has it, if not side by side with the others: it is looked for in
+            them too where the user names a folder.
     """
 
     name: str
@@ -104,6 +106,7 @@ class Archive:
     folder: str = ""
     nested: bool = False
     optional: bool = False
+    within: tuple[str, ...] = ()
 
     @property
     def on_request(self) -> bool:

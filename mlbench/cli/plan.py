@@ -61,6 +61,8 @@ def show_plan(benchmark: str, overrides: list[str], store: str | None, as_json: 
 def _print_plan(study: "Study") -> None:
     from tabulate import tabulate
 
+    from mlbench.spec import better_suited
+
     benchmark, facts, training = study.benchmark, study.recipe.dataset, study.benchmark.training
     rows: list[list[object]] = []
     for method in benchmark.methods:
@@ -78,6 +80,8 @@ def _print_plan(study: "Study") -> None:
         f"at most {training.max_epochs * training.iterations_per_epoch} batches of {training.batch_size} a training\n"
     )
     print(tabulate(rows, headers=["method", "trial trainings", "reproduction trainings", "tests", "searched"]))
+    if name := better_suited(benchmark):
+        print(f"\nfor this dataset there is the benchmark {name}, in which some methods search other spaces")
 
 
 def _print_costs(study: "Study", costs: list["Estimate"]) -> None:

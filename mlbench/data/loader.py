@@ -84,7 +84,10 @@ class Loader:
 
     @property
     def state(self) -> Any:
-        """What ``snapshot`` gives after the draw of the batch that was handed out last; None before the first."""
+        """What ``snapshot`` gives after the draw of the batch that was handed out last.
+
+        None before the first where threads make batches ahead.
+        """
         return self._state if self._threads else self._snapshot()  # without threads that batch was the last drawn
 
     def take(self, count: int) -> Iterator[Batch]:

@@ -1,6 +1,7 @@
 """Tables of the literature: kept with their sources, shown as published, never ranked with results of our own."""
 
 import tomllib
+from decimal import Decimal
 from importlib.resources import files
 from importlib.resources.abc import Traversable
 from typing import Annotated, Self
@@ -26,10 +27,10 @@ class Source(_Table):
 
 
 class Row(_Table):
-    """One method's figures, in percent as published, in the order of the columns."""
+    """One method's figures, in percent and with the digits published, in the order of the columns."""
 
     method: str
-    values: Annotated[tuple[float, ...], Field(strict=False)]
+    values: Annotated[tuple[Decimal | int, ...], Field(strict=False)]
     note: str = ""
 
 
@@ -102,7 +103,7 @@ def load_published(path: Traversable) -> Published:
         StoreError: If it cannot be read or something is missing, unknown or of another type.
     """
     try:
-        return Published.model_validate(tomllib.loads(path.read_text(encoding="utf-8")))
+        return Published.model_validate(tomllib.loads(path.read_text(encoding="utf-8"), parse_float=Decimal))
     except ValidationError as error:
         item = error.errors()[0]
         raise StoreError(f"{path}: {'.'.join(map(str, item['loc']))}: {item['msg']}") from None

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from mlbench.spec.runtime import Runtime as Runtime
     from mlbench.spec.runtime import Slurm as Slurm
     from mlbench.spec.shipped import benchmark_names as benchmark_names
+    from mlbench.spec.suited import better_suited as better_suited
     from mlbench.spec.training import Optimizer as Optimizer
     from mlbench.spec.training import Training as Training
     from mlbench.spec.transforms import Transforms as Transforms
@@ -35,6 +36,7 @@ __getattr__, __dir__ = lazy_exports(
         "named": ("named_methods",),
         "runtime": ("Runtime", "Slurm"),
         "shipped": ("benchmark_names",),
+        "suited": ("better_suited",),
         "training": ("Optimizer", "Training"),
         "transforms": ("Transforms",),
     },

@@ -201,6 +201,23 @@ def test_any_number_of_bytes_will_do():
     assert as_theirs(found) == pytest.approx(as_theirs(retrieval_metrics(*split, backend="reference")), abs=1e-12)
 
 
+@pytest.mark.parametrize("counted", [False, True])
+@pytest.mark.parametrize("far", [1e5, 1e8, 1e25, 1e-25])
+def test_queries_may_be_of_another_size_than_references(far, counted, monkeypatch):
+    """Squared distances from far away differ in their last digits alone."""
+    if counted:
+        count_in_place_of_blocked(monkeypatch)
+    x, labels = clusters(30, 12, 8, 1.0)
+    queries = far * x[:60]
+    queries[::7] = 0  # beside the far ones what these and the references are made of underflows
+    inputs = (queries, labels[:60], x[60:], labels[60:])
+    how = {"distance": "squared-euclidean", "per_query": True}
+    expected = retrieval_metrics(*inputs, backend="reference", **how)
+    found = retrieval_metrics(*inputs, backend="blocked", **how)
+    assert found.recall_at == expected.recall_at
+    torch.testing.assert_close(found.per_query["map_at_r"], expected.per_query["map_at_r"], rtol=0, atol=1e-12)
+
+
 def with_zero_rows():
     embeddings, labels = clusters(40, 5, 16, 1.0)
     embeddings[::9] = 0
@@ -222,7 +239,7 @@ def check_counted(cases, count, **options):
                 torch.testing.assert_close(found.per_query[name], values, rtol=0, atol=1e-12, equal_nan=True)
 
 
-def test_counted_ranks_are_those_of_float64(monkeypatch):
+def count_in_place_of_blocked(monkeypatch):
     """The counting of "triton", with the engine's plain backend in its place."""
     import mlbench_kernels.retrieval.metrics as metrics
 
@@ -230,6 +247,10 @@ def test_counted_ranks_are_those_of_float64(monkeypatch):
         return counted_ranks(*arguments[:-1], "blocked", "ieee")
 
     monkeypatch.setattr(metrics, "blocked_ranks", ranks)
+
+
+def test_counted_ranks_are_those_of_float64(monkeypatch):
+    count_in_place_of_blocked(monkeypatch)
     check_counted([*CASES.values(), with_zero_rows], 130, backend="blocked")
 
 
@@ -313,8 +334,9 @@ def test_reduced_precision_of_the_program_does_not_change_the_result():
 
 
 @pytest.mark.parametrize("square", [True, False])
-def test_memory_is_bounded(square, monkeypatch):
-    """No tensor comes near the size of the distance matrix: it has 8.6 MiB."""
+@pytest.mark.parametrize(("classes", "per_class"), [(75, 20), (2, 100)])
+def test_memory_is_bounded(classes, per_class, square):
+    """No tensor comes near the size of the distance matrix, 8.6 MiB, or of the pairs of two classes that collapsed."""
     from torch.utils._python_dispatch import TorchDispatchMode
 
     largest = 0
@@ -328,8 +350,8 @@ def test_memory_is_bounded(square, monkeypatch):
                     largest = max(largest, tensor.untyped_storage().nbytes())
             return result
 
-    embeddings, labels = clusters(75, 20, 8, 1e3)
-    embeddings[::7] = embeddings[0]
+    embeddings, labels = clusters(classes, per_class, 8, 1e3)
+    embeddings[:: 7 if classes > 2 else 1] = embeddings[0]
     arguments = (embeddings, labels) if square else (embeddings, labels, embeddings.clone(), labels)
     with Watch():
         retrieval_metrics(*arguments, memory=TINY, recall_at=(1, 50))

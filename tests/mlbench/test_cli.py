@@ -134,6 +134,21 @@ def test_set_changes_a_value_and_says_where_it_does_not_fit(mlbench, benchmark_f
     assert code == 1 and "write key=value" in err
 
 
+@pytest.mark.parametrize(
+    ("change", "told"),
+    [
+        ("dataset=sop", True),
+        ("dataset=mlbench/cars196", True),
+        ("dataset=cub200", False),  # whose spaces these are
+        ('methods=["Contrastive", { use = "MS", search."loss.alpha".low = 1.0 }]', False),
+    ],
+)
+def test_a_plan_says_which_benchmark_has_the_spaces_of_the_dataset(mlbench, change, told):
+    dataset = () if change.startswith("dataset") else ("--set", "dataset=sop")
+    out = mlbench("plan", "reality-check", *dataset, "--set", change)[1]
+    assert ("for this dataset there is the benchmark reality-check-" in out) == told
+
+
 def test_records_go_to_a_folder_of_the_recipe_unless_told_otherwise(mlbench, benchmark_file, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     stores = [

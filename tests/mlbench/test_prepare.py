@@ -111,7 +111,7 @@ def test_what_is_prepared_is_not_prepared_again(root: Path, archive: Path) -> No
 def test_a_dataset_without_anything_says_how_to_get_it(root: Path, archive: Path) -> None:
     with pytest.raises(DataError, match=r"toy: not prepared .*datasets prepare toy.*--from PATH"):
         dataset_folder("toy")
-    with pytest.raises(DataError, match=r"toy\.zip on request only; get it and name it with --from"):
+    with pytest.raises(DataError, match=r"toy\.zip on request only; get it and name its folder with --from"):
         prepare("toy", _toy(archive))
     with pytest.raises(DataError, match=r"toy: --from nowhere: no such file or folder"):
         prepare("toy", _toy(archive), "nowhere")

@@ -66,6 +66,20 @@ def test_inshop_is_prepared_without_its_boxes_or_with_them(
     assert inshop().content_hash == inshop(path=str(images)).content_hash and inshop().items.boxes is not None
 
 
+@pytest.mark.parametrize("above", [False, True])
+def test_inshop_is_prepared_from_its_owners_folders(
+    above: bool, root: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    inshop = _miniature("inshop", monkeypatch)
+    written = write_inshop(tmp_path / TOPS["inshop"], folders=True)
+    shutil.make_archive(str(written / "Img" / "img"), "zip", written / "Img", "img")
+    (written / "Img" / "img").rename(tmp_path / "img")
+    folder = prepare("inshop", inshop, str(tmp_path if above else written))
+    assert folder == root / "inshop" and inshop().items.boxes is not None
+    (tmp_path / "img").rename(written / "Img" / "img")
+    assert inshop().content_hash == inshop(path=str(written)).content_hash
+
+
 def test_lists_of_a_split_by_class_come_with_the_archives_or_later(
     root: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -73,13 +87,16 @@ def test_lists_of_a_split_by_class_come_with_the_archives_or_later(
     monkeypatch.setattr(inaturalist, "archives", tuple(replace(one, checksum="") for one in inaturalist.archives))
     written = write_inaturalist(tmp_path / "written")
     shelf, lists = tmp_path / "shelf", written / "Inat_dataset_splits"
-    shutil.copytree(lists, shelf)
+    shutil.copytree(lists, shelf / lists.name)
     for name in ("train_val2018", "train2018.json", "val2018.json"):
         shutil.make_archive(str(shelf / name), "gztar", written, name)
     prepare("inaturalist2018", inaturalist, str(shelf))
     assert inaturalist().content_hash == inaturalist(path=str(written)).content_hash
     assert set(inaturalist().items.splits) == {"train", "test"}
 
+    for file in (shelf / lists.name).iterdir():
+        file.rename(shelf / file.name)
+    assert prepare("inaturalist2018", inaturalist, str(shelf)) == root / "inaturalist2018"  # side by side is as well
     for file in shelf.glob("Inaturalist_*"):
         file.unlink()
     folder = prepare("inaturalist2018", inaturalist, str(shelf), again=True)

@@ -24,7 +24,7 @@ sources = [{ what = "their paper", url = "https://example.org" }]
 [[tables]]
 heading = "All"
 columns = ["Recall@1", "Recall@2"]
-rows = [{ method = "Low", values = [1.5, 2.0] }, { method = "High", values = [90.25, 95.0], note = "lucky" }]
+rows = [{ method = "Low", values = [1.5, 2.0] }, { method = "High", values = [90.25, 95.00], note = "lucky" }]
 """
 
 
@@ -49,7 +49,7 @@ def test_figures_are_shown_as_published_and_not_ranked(tmp_path):
     text = load_published(tmp_path / "table.toml").markdown()
     rows = rows_of(text)
     assert rows[0] == ["Method", "Recall@1", "Recall@2", "Note"]
-    assert rows[2:] == [["Low", "1.5", "2.0", ""], ["High", "90.25", "95.0", "lucky"]]
+    assert rows[2:] == [["Low", "1.5", "2.0", ""], ["High", "90.25", "95.00", "lucky"]]
     for fact in ("Published by others", "on the test classes", "their paper, https://example.org"):
         assert fact in text
 

@@ -52,11 +52,10 @@ def blocked_ranks(
         gallery = queries if references is None else references
         reference_order = query_order if reference_labels is None else LabelOrder.of(reference_labels)
         scale, centre, unit = centre_and_scale(gallery, cosine)
+        query_scale, _, query_unit = (scale, centre, unit) if square else centre_and_scale(queries, cosine)
+        unit = min(unit, query_unit)  # no norm on either side is larger than about 1 then
         right = make_points(gallery, reference_order.index, scale, centre, unit, cosine)
-        left = right
-        if not square:
-            scale, _, _ = centre_and_scale(queries, cosine)
-            left = make_points(queries, query_order.index, scale, centre, unit, cosine)
+        left = right if square else make_points(queries, query_order.index, query_scale, centre, unit, cosine)
         relevant = reference_order.spans(query_order.label)[1] - int(square)
         for span in _groups(relevant, memory * 3 // 4):
             state = Positives(

@@ -39,15 +39,14 @@ def counted_ranks(
     """Ranks of all positives by the engine's `backend`; yields one group, in the form of `blocked_ranks`."""
     gallery, labels = (queries, query_labels) if references is None else (references, reference_labels)
     assert labels is not None
+    square = references is None
     scale, centre, unit = centre_and_scale(gallery, cosine)
+    query_scale, _, query_unit = (scale, centre, unit) if square else centre_and_scale(queries, cosine)
+    unit = min(unit, query_unit)  # no norm on either side is larger than about 1 then
     right = make_points(gallery, torch.arange(len(gallery), device=gallery.device), scale, centre, unit, cosine)
-    left = right
-    if references is not None:
-        scale, _, _ = centre_and_scale(queries, cosine)
-        left = make_points(queries, torch.arange(len(queries), device=queries.device), scale, centre, unit, cosine)
-    problem = Problem(
-        _rows(left, cosine), query_labels, _rows(right, cosine), labels, references is None, "squared-euclidean"
-    )
+    rows = torch.arange(len(queries), device=queries.device)
+    left = right if square else make_points(queries, rows, query_scale, centre, unit, cosine)
+    problem = Problem(_rows(left, cosine), query_labels, _rows(right, cosine), labels, square, "squared-euclidean")
     entries = _Entries.of(problem, left, right, unit)
     relevant = torch.bincount(entries.query, minlength=len(queries))
     error = _error(left, right, mode, cosine)[entries.query]

@@ -23,6 +23,7 @@ from ..precision import FLOAT32_ROUNDOFF
 _PAD = 64
 _NEVER = -1e30  # the score of padding rows: below every real score, finite so that no product becomes NaN
 _LEAST_NORM = 1e-300  # so that a zero row stays one
+_LEAST_RADIUS = 1e-15
 _CHUNK = 1 << 16  # elements of float64 scratch: what a core's own cache holds
 
 
@@ -100,7 +101,8 @@ def make_points(embeddings: Tensor, index: Tensor, scale: Tensor, centre: Tensor
         left[done : done + len(rows), :-2] = x
         left[done : done + len(rows), -2] = -half
         done += len(rows)
-    radius = (-2 * left[:, -2]).clamp_max(1e6).sqrt()
+    # From below, so that the error bound holds also where products underflow.
+    radius = (-2 * left[:, -2]).sqrt().clamp_min(_LEAST_RADIUS)
     radius[count:] = 0
     twin, depth = _twins(embeddings)
     return Points(left, radius, embeddings, scale, index, twin[index], depth[index], cosine)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import torch
 from torch import Tensor
 
@@ -149,7 +151,7 @@ class Positives:
         over = torch.nextafter(upper, upper.new_tensor(torch.inf))
         sure = torch.searchsorted(self._key, _keys(row, over), right=True)
         self._unsure.append((row, column, sure, place))
-        self._unsure_count += int((place - sure).sum()) + len(row)
+        self._unsure_count += len(row)
         if self._unsure_count * 128 > self.memory:
             self.settle()
 
@@ -163,32 +165,39 @@ class Positives:
         live = (ahead.index_select(0, sure) <= self._spare.index_select(0, sure)).nonzero().flatten()
         row, column, sure, place = (torch.cat(parts).index_select(0, live) for parts in zip(*self._unsure, strict=True))
         self._unsure, self._unsure_count = [], 0
-        owner = torch.repeat_interleave(place - sure)
-        begin = (place - sure).cumsum(0) - (place - sure)
-        entry = sure[owner] + torch.arange(len(owner), device=row.device) - begin[owner]
         # Exact scores cost the most, so scores without the error of the product come first.
         score = close_scores(self.queries, row + self.first, self.references, column)
         error = self._close_error(row, self.references.radius[column])
-        lead = self._score[entry] - score[owner]
-        ahead = lead > 0
-        near = (lead.abs() <= error[owner]).nonzero().flatten()
-        whose = owner[near]
-        ahead[near] = self._exactly_ahead(row[whose] + self.first, self._positive[entry[near]], column[whose])
-        at = sure.index_add(0, owner, ahead.long())
-        self._count.scatter_add_(0, at, torch.ones_like(at))
+        above, below = score + error, score - error
+        sure = _bisect(sure, place, lambda at: self._score[at] > above)
+        place = _bisect(sure, place, lambda at: self._score[at] >= below)
+        near = (sure < place).nonzero().flatten()
+        if len(near):
+            sure[near] = self._exact_places(row[near], column[near], sure[near], place[near])
+        self._count.scatter_add_(0, sure, torch.ones_like(sure))
 
-    def _exactly_ahead(self, query: Tensor, positive: Tensor, negative: Tensor) -> Tensor:
-        """Whether each positive is ahead of the negative beside it, by exact scores and then by index."""
-        references = self.references
-        earlier = references.index[positive] < references.index[negative]
-        ahead = earlier.clone()
-        # Equal references have equal scores; only the others need to be looked at.
-        other = (references.twin[positive] != references.twin[negative]).nonzero().flatten()
-        mine, theirs = (
-            exact_scores(self.queries, query[other], references, side[other]) for side in (positive, negative)
-        )
-        ahead[other] = (mine > theirs) | ((mine == theirs) & earlier[other])
-        return ahead
+    def _exact_places(self, row: Tensor, column: Tensor, sure: Tensor, place: Tensor) -> Tensor:
+        """Places of negatives among the positives `[sure, place)`, by exact scores and then by index.
+
+        Each of these positives is scored once, however many negatives are near to it: in a collapsed embedding all are.
+        """
+        steps = self._count.new_zeros(len(self._count) + 1)
+        near = steps.index_add_(0, sure, torch.ones_like(sure)).index_add_(0, place, -torch.ones_like(sure)).cumsum(0)
+        entry = near.nonzero().flatten()
+        begin = torch.searchsorted(entry, sure)
+        score = exact_scores(self.queries, self._row[entry] + self.first, self.references, self._positive[entry])
+        index = self.references.index[self._positive[entry]]
+        # In order within each run of neighbours: between those of two queries there is a sentinel.
+        run = torch.cat((entry.new_zeros(1), (entry.diff() > 1).cumsum(0)))
+        order = index.argsort()
+        order = order[score[order].argsort(stable=True, descending=True)]
+        order = order[run[order].argsort(stable=True)]
+        score, index = score[order], index[order]
+        theirs = exact_scores(self.queries, row + self.first, self.references, column)
+        other = self.references.index[column]
+        end = begin + place - sure
+        at = _bisect(begin, end, lambda at: (score[at] > theirs) | ((score[at] == theirs) & (index[at] < other)))
+        return sure + at - begin
 
     def _ahead(self, start: int, stop: int) -> tuple[Tensor, Tensor]:
         """Queries (from 0) of the entries of queries `[start, stop)`, and the negatives ahead of each entry."""
@@ -223,6 +232,15 @@ class Positives:
         rank = torch.where(ahead <= self._spare, self._k + ahead, self.cap[row] + 1)
         real = self._k <= self.relevant[row]
         return row[real], self._k[real], rank[real]
+
+
+def _bisect(low: Tensor, high: Tensor, ahead: Callable[[Tensor], Tensor]) -> Tensor:
+    """For each of `[H]` ranges `[low, high)`, in which those that are `ahead` come first, the first that is not."""
+    for _ in range(int((high - low).max()).bit_length() if len(low) else 0):
+        middle = (low + high) // 2
+        on = ahead(torch.where(low < high, middle, 0)) & (low < high)
+        low, high = torch.where(on, middle + 1, low), torch.where(on, high, middle)
+    return low
 
 
 def _keys(row: Tensor, score: Tensor) -> Tensor:

@@ -50,7 +50,10 @@ class INaturalist2018(OwnerFolder):
             url=f"{_OWNER}/val2018.json.tar.gz",
             checksum="md5:f2ed8bfe3e9901cdefceb4e53cd3775d",
         ),
-        *(Archive(name=f"Inaturalist_{split}_set1.txt", folder=_LISTS, optional=True) for split in ("train", "test")),
+        *(
+            Archive(name=f"Inaturalist_{split}_set1.txt", folder=_LISTS, within=(_LISTS,), optional=True)
+            for split in ("train", "test")
+        ),
     )
     expected: ClassVar[Counts | None] = Counts(classes=8_142, items=461_939)
     id: ClassVar[str] = "inaturalist2018"

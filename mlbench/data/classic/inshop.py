@@ -16,6 +16,7 @@ from mlbench.data.classic.text import one_of, read_counted
 _PARTITIONS = ("list_eval_partition.txt", "Eval/list_eval_partition.txt")
 _IMAGES = ("img", "Img/img")
 _BOXES = ("list_bbox_inshop.txt", "Anno/list_bbox_inshop.txt")
+_TOP = "In-shop Clothes Retrieval Benchmark"
 
 
 class InShop(BoxedFolder):
@@ -37,13 +38,13 @@ class InShop(BoxedFolder):
     )
     licence: ClassVar[str] = "DeepFashion's agreement: non-commercial research only"
     archives: ClassVar[tuple[Archive, ...]] = (
-        Archive(name="img.zip"),
-        Archive(name="list_eval_partition.txt"),
-        Archive(name="list_bbox_inshop.txt", optional=True),
+        Archive(name="img.zip", within=("Img", f"{_TOP}/Img")),
+        Archive(name="list_eval_partition.txt", within=("Eval", f"{_TOP}/Eval")),
+        Archive(name="list_bbox_inshop.txt", within=("Anno", f"{_TOP}/Anno"), optional=True),
     )
     expected: ClassVar[Counts | None] = Counts(classes=7_982, items=52_712)
     id: ClassVar[str] = "inshop"
-    top: ClassVar[str] = "In-shop Clothes Retrieval Benchmark"
+    top: ClassVar[str] = _TOP
     layouts: ClassVar[tuple[tuple[str, ...], ...]] = tuple(
         (partition, images) for partition in _PARTITIONS for images in _IMAGES
     )

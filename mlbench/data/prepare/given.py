@@ -1,11 +1,11 @@
 """What the user names with ``--from``, and whether that is what was prepared."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from inspect import Parameter, signature
 from pathlib import Path
 from typing import TypeAlias
 
-from mlbench.api.dataset import Dataset
+from mlbench.api.dataset import Archive, Dataset
 from mlbench.api.errors import DataError
 from mlbench.data.prepare.checksum import check
 from mlbench.data.prepare.location import data_root, read_manifest
@@ -25,12 +25,22 @@ def given_files(name: str, dataset: type[Dataset], source: str | None) -> Given:
     path = Path(source).expanduser()
     names = [one.name for one in dataset.archives]
     if path.is_dir():
-        return path if dataset.unpacked(path) else {one: path / one for one in names if (path / one).is_file()} or path
+        return path if dataset.unpacked(path) else _archives_in(path, dataset.archives) or path
     if not path.is_file():
         raise DataError(f"{name}: --from {source}: no such file or folder")
     if path.name in names or len(names) == 1:
         return {path.name if path.name in names else names[0]: path}
     raise DataError(f"{name}: --from {source}: is none of its archives ({', '.join(names) or 'it has none'})")
+
+
+def _archives_in(folder: Path, archives: Sequence[Archive]) -> dict[str, Path]:
+    """Those that lie in a folder, or in the owner's folders in it."""
+    found: dict[str, Path] = {}
+    for one in archives:
+        for inside in ("", *one.within):
+            if (file := folder / inside / one.name).is_file():
+                found.setdefault(one.name, file)
+    return found
 
 
 def require_preparable(name: str, dataset: type[Dataset]) -> None:

@@ -125,7 +125,9 @@ def _collected(name: str, archives: Sequence[Archive], given: Mapping[str, Path]
     if not archives:
         raise DataError(f"{name}: has nothing to fetch; see `mlbench datasets show {name}`")
     if asked := [one.name for one in missing if one.on_request]:
-        raise DataError(f"{name}: its owner gives {', '.join(asked)} on request only; get it and name it with --from")
+        raise DataError(
+            f"{name}: its owner gives {', '.join(asked)} on request only; get it and name its folder with --from"
+        )
     with explained(work):
         downloads, files = work / "downloads", _empty(work / "files")
         downloads.mkdir(exist_ok=True)

@@ -40,6 +40,7 @@ docs: .venv/.installed  ## put committed measurements and the literature's table
 	$(BIN)/python -m mlbench.leaderboard.pages leaderboards/published
 
 .venv/.installed: $(SOURCES)
+	@echo "installing the pinned packages into .venv: some minutes the first time"
 	test -x $(BIN)/python || $(PYTHON) -m venv .venv
 	$(PIP) --editable kernels --editable .
 	touch $@

@@ -45,16 +45,17 @@ def command(
 
 
 def _checks(entry: "Entry", arguments: dict[str, Any]) -> "list[Check]":
-    from mlbench.api import MlbenchError
+    from mlbench.api import MlbenchError, PluginError
     from mlbench.testing import Check, check_component
 
     try:
         return check_component(entry.kind, entry.id, arguments)
     except MlbenchError as error:  # the other components are checked all the same
         demand = "It can be imported, and built from its defaults, `info.example` and `--set`."
-        return [
-            Check("construction", "failed", str(error), demand, "Give the arguments that it needs as --set KEY=VALUE.")
-        ]
+        fix = "Give the arguments that it needs as --set KEY=VALUE."
+        if isinstance(error, PluginError):
+            fix = "Mend the module or its entry point; after a change of entry points install the package again."
+        return [Check("construction", "failed", str(error), demand, fix)]
 
 
 def _sound(checks: "list[Check]") -> bool:
@@ -74,9 +75,12 @@ def _record(entry: "Entry", checks: "list[Check]") -> dict[str, Any]:
 def _print(entry: "Entry", checks: "list[Check]") -> None:
     print(f"{entry.kind}/{entry.id}  ({entry.distribution} {entry.version}, {entry.point.value})")
     width = max(len(check.name) for check in checks)
+    told: dict[str, str] = {}
     for check in checks:
-        print(f"  {check.status:16}  {check.name:{width}}  {check.detail}".rstrip())
-        if check.status == "failed":
+        same = told.get(check.detail) if check.status == "failed" else None
+        print(f"  {check.status:16}  {check.name:{width}}  {f'as {same}' if same else check.detail}".rstrip())
+        if check.status == "failed" and not same:
+            told[check.detail] = check.name
             print(f"  {'':16}  {'':{width}}  must: {check.demand}")
             print(f"  {'':16}  {'':{width}}  fix:  {check.fix}")
     counts = {status: sum(check.status == status for check in checks) for status in ("passed", "failed")}

@@ -2,9 +2,12 @@
 
 import sys
 from pathlib import Path
-from typing import Annotated, TypeAlias
+from typing import TYPE_CHECKING, Annotated, TypeAlias
 
 import typer
+
+if TYPE_CHECKING:
+    from mlbench.perf.sides import Side
 
 app = typer.Typer(help="Is it slower or hungrier than before? Counts, and times in turns.", no_args_is_help=True)
 
@@ -37,7 +40,7 @@ def run(
     from mlbench.perf import baseline as gate
     from mlbench.perf import history as past
     from mlbench.perf import sessions
-    from mlbench.perf.sides import install, revision
+    from mlbench.perf.sides import revision
 
     if counted:
         worse = gate.differences(gate.read(baseline), gate.measure(benchmarks or [_DEFAULT]))
@@ -46,7 +49,7 @@ def run(
         print(f"{len(worse)} became more than in {baseline}" if worse else f"nothing became more than in {baseline}")
         raise typer.Exit(REFUSED if worse else 0)
     with tempfile.TemporaryDirectory(prefix="mlbench-perf-") as folder:
-        installed = install(side, Path(folder), Path.cwd()) if side else None
+        installed = _installed(side, Path(folder)) if side else None
         sites = [installed.site] if installed else []
         found = [sessions.run(benchmarks or [_DEFAULT], sites, only=only) for _ in range(5 if append else 1)]
     for name, seconds in sorted(found[-1].seconds.items()):
@@ -76,13 +79,12 @@ def compare(
     from mlbench.perf.compare import compare as compared
     from mlbench.perf.render import as_json, as_markdown
     from mlbench.perf.saved import compare_saved, is_saved
-    from mlbench.perf.sides import install
 
     if is_saved(base) or is_saved(head):
         found = compare_saved(base, head)
     else:
         with tempfile.TemporaryDirectory(prefix="mlbench-perf-") as folder:
-            sides = [install(name, Path(folder, part), Path.cwd()) for part, name in (("base", base), ("head", head))]
+            sides = [_installed(name, Path(folder, part)) for part, name in (("base", base), ("head", head))]
             found = compared(sides[0], sides[1], benchmarks or [_DEFAULT], _tell, only=only)
     text = as_markdown(found)
     print(text, end="")
@@ -116,7 +118,16 @@ def bless(
     from mlbench.perf import baseline as gate
 
     changed = gate.bless(baseline, gate.measure(benchmarks or [_DEFAULT]), reason)
-    print("\n".join(changed) or "nothing changed")
+    for name in changed:
+        print(f"counted anew: {name}")
+    print(f"{baseline} has these counts and the reason; commit it" if changed else "nothing changed")
+
+
+def _installed(name: str, into: Path) -> "Side":
+    from mlbench.perf.sides import install
+
+    _tell(f"installing {name}")
+    return install(name, into, Path.cwd())
 
 
 def _tell(text: str) -> None:

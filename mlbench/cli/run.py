@@ -78,6 +78,11 @@ def command(
         print(f"{len(summary.done)} runs now, {len(summary.cached)} from before, {len(summary.failed)} failed{spared}.")
         print(f"Leaderboard and records: {result.store}/leaderboard.md")
     if summary.failed:
+        print(
+            f"mlbench: what failed stays failed: `mlbench logs {result.store}` says why; when that is mended, "
+            f"`mlbench retry {result.store}` lets the same command do it again",
+            file=sys.stderr,
+        )
         raise typer.Exit(2)
     if summary.left:
         print(f"mlbench: {len(summary.left)} runs are left; give the same command again to resume", file=sys.stderr)

@@ -26,9 +26,13 @@ def command(
 
         _show_json(load_benchmark(name).model_dump(mode="json"))
     else:
+        import difflib
+
         from mlbench.api.errors import UnknownNameError
 
-        raise UnknownNameError(f"show: {name!r} is no kind/name, method or benchmark; see `mlbench ls`")
+        near = difflib.get_close_matches(name, [*named_methods(), *benchmark_names()], n=1)
+        hint = f"did you mean {near[0]}?" if near else "see `mlbench ls`"
+        raise UnknownNameError(f"show: {name!r} is no kind/name, method or benchmark; {hint}")
 
 
 def _show_component(kind: str, name: str) -> None:
@@ -47,6 +51,17 @@ def _show_component(kind: str, name: str) -> None:
     for parameter in parameters(component).values():
         default = "required" if parameter.required else f"= {parameter.default!r}"
         print(f"  {parameter.name:24} {parameter.kind:12} {default}")
+    if info.space:
+        print('searched by search = "declared":')
+    for argument, dimension in info.space.items():
+        bounds = dimension.model_dump(exclude={"type"}, exclude_defaults=True)
+        print(f"  {argument:24} {', '.join(f'{key} = {_toml(value)}' for key, value in bounds.items())}")
+
+
+def _toml(value: object) -> str:
+    import json
+
+    return json.dumps(value, ensure_ascii=False)
 
 
 def _show_json(value: object) -> None:

@@ -1,7 +1,10 @@
 """Leaderboards on a terminal."""
 
+import shutil
+import sys
 from pathlib import Path
 
+from mlbench.cli.fitting import fitted
 from mlbench.leaderboard import cost_frame, leaderboard_frame, search_frame
 from mlbench.leaderboard.anytime import search_markdown
 from mlbench.leaderboard.write import cost_markdown, leaderboard_markdown
@@ -9,10 +12,12 @@ from mlbench.store import Store
 
 
 def print_leaderboard(folder: Path) -> None:
-    """Print the leaderboard of a store, how its searches went, and what it cost."""
+    """Print the leaderboard of a store, how its searches went, and what it cost; on a terminal as wide as that is."""
     store = Store(folder)
-    print(leaderboard_markdown(store, leaderboard_frame(store)))
+    parts = [leaderboard_markdown(store, leaderboard_frame(store))]
     search = search_frame(store)
     if not search.empty:
-        print(search_markdown(store, search))
-    print(cost_markdown(store, cost_frame(store)))
+        parts.append(search_markdown(store, search))
+    parts.append(cost_markdown(store, cost_frame(store)))
+    for text in parts:
+        print(fitted(text, shutil.get_terminal_size().columns) if sys.stdout.isatty() else text)

@@ -72,7 +72,8 @@ class Folder(Dataset):
     def _class_folders(self) -> list[Path]:
         if not self._root.is_dir():
             what = "is not a folder" if self._root.exists() else "does not exist"
-            raise DataError(f"folder: {self._root} {what}; set `path` to a folder with one sub-folder per class")
+            here = "" if self._root.is_absolute() else f" in {Path.cwd()}"
+            raise DataError(f"folder: {self._root} {what}{here}; set `path` to a folder with one sub-folder per class")
         entries = [entry for entry in self._root.iterdir() if not entry.name.startswith(".")]
         folders = sorted((entry for entry in entries if entry.is_dir()), key=lambda entry: entry.name)
         if not folders:

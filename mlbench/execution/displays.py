@@ -88,7 +88,7 @@ class Bar(Watch):
         from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
 
         self.close()
-        columns = (BarColumn(), TimeElapsedColumn(), TextColumn("{task.description}"))
+        columns = (BarColumn(bar_width=20), TimeElapsedColumn(), TextColumn("{task.description}"))
         self._progress = Progress(*columns, console=Console(stderr=True), transient=True)
         self._task = self._progress.add_task(text, total=total, completed=completed)
         self._progress.start()
@@ -124,4 +124,12 @@ class Bar(Watch):
 
     def _show(self, text: str) -> None:
         if self._progress is not None and self._task is not None:
-            self._progress.update(self._task, completed=self.closed, description=f"{self.state} · {text}")
+            self._progress.update(self._task, completed=self.closed, description=f"{self._brief}\n{text}")
+
+    @property
+    def _brief(self) -> str:
+        """How far it is, in what a terminal of 80 columns has beside the bar."""
+        failed = f", {self.failures} failed" if self.failures else ""
+        return (
+            f"{self.closed}/{self.total} jobs{failed}, {len(self.running)} running, {in_time(self.seconds_left)} left"
+        )

@@ -39,7 +39,9 @@ class ManifoldLoss(losses.ManifoldLoss):  # type: ignore[misc]
         ref_emb: Tensor | None = None,
         ref_labels: Tensor | None = None,
     ) -> Tensor:
-        """The loss of embeddings ``[N, D]`` with labels ``[N]``; a miner's choice is not used."""
+        """The loss of embeddings ``[N, D]`` with labels ``[N]``; a miner's choice is refused."""
+        if indices_tuple is not None:
+            raise ValueError("indices_tuple is not supported by ManifoldLoss; leave out the miner")
         if ref_emb is not None:
             raise ValueError("ref_emb is not supported by ManifoldLoss")
         loss: Tensor = super().forward(embeddings, indices_tuple=labels % self.K)

@@ -46,7 +46,9 @@ class SelfSupervisedLoss(losses.SelfSupervisedLoss):  # type: ignore[misc]
         ref_emb: Tensor | None = None,
         ref_labels: Tensor | None = None,
     ) -> Tensor:
-        """The loss between two views ``embeddings`` and ``ref_emb`` ``[N, D]``; labels and pairs are not used."""
+        """The loss between two views ``embeddings`` and ``ref_emb`` ``[N, D]``; labels are not used, pairs refused."""
+        if indices_tuple is not None:
+            raise ValueError("indices_tuple is not supported by SelfSupervisedLoss; leave out the miner")
         if ref_emb is None:
             raise ValueError("SelfSupervisedLoss needs the second view of every sample as ref_emb")
         loss: Tensor = super().forward(embeddings, ref_emb)

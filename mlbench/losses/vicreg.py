@@ -52,7 +52,9 @@ class VICRegLoss(losses.VICRegLoss):  # type: ignore[misc]
         ref_emb: Tensor | None = None,
         ref_labels: Tensor | None = None,
     ) -> Tensor:
-        """The loss between two views ``embeddings`` and ``ref_emb`` ``[N, D]``; labels and pairs are not used."""
+        """The loss between two views ``embeddings`` and ``ref_emb`` ``[N, D]``; labels are not used, pairs refused."""
+        if indices_tuple is not None:
+            raise ValueError("indices_tuple is not supported by VICRegLoss; leave out the miner")
         if ref_emb is None:
             raise ValueError("VICRegLoss needs the second view of every sample as ref_emb")
         loss: Tensor = super().forward(embeddings, ref_emb=ref_emb)

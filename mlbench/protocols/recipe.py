@@ -8,18 +8,17 @@ from pydantic import ValidationError
 
 from mlbench.api.errors import ConfigError
 from mlbench.api.metric import GalleryMetric
-from mlbench.api.space import Categorical, Space
+from mlbench.api.space import Categorical, Dimension, Int, Space
 from mlbench.api.splits import ClassSplits, ItemSplits
 from mlbench.registry import Resolved, entries, find, info_of, load, resolve
-from mlbench.registry.schema import check_name, parameters
+from mlbench.registry.schema import Parameter, check_name, parameters
 from mlbench.spec import Benchmark, Component, Method, Transforms, identity_of
+from mlbench.spec.declared import PARTS
 
-#: The components of a method and their kinds.
-_PARTS = {"loss": "losses", "miner": "miners", "sampler": "samplers"}
 #: What identities leave out: records that are older than other splits have none.
 _USUAL_SPLIT = {"id": "mlbench/mlrc", "version": 1, "arguments": {}}
 #: What of a method can be searched.
-_SEARCHABLE = (*_PARTS, "loss_optimizer", "samples_per_class")
+_SEARCHABLE = (*PARTS, "loss_optimizer", "samples_per_class")
 
 
 @dataclass(frozen=True)
@@ -189,7 +188,7 @@ def _table_at(table: dict[str, Any], parents: list[str], path: str) -> dict[str,
 def resolve_method(method: Method, where: str) -> dict[str, Resolved | None]:
     """The method's loss, miner and sampler, resolved and checked."""
     parts: dict[str, Resolved | None] = {}
-    for part, kind in _PARTS.items():
+    for part, kind in PARTS.items():
         component = getattr(method, part)
         parts[part] = resolve(kind, as_table(component), f"{where}.{part}") if component else None
     return parts
@@ -207,7 +206,9 @@ def check_method(method: Method, where: str) -> None:
         head, _, rest = path.partition(".")
         target = roots.get(head)
         if target is not None and "." not in rest:
-            check_name(parameters(target.component), rest, f"{where}.search.{head}")
+            known = parameters(target.component)
+            check_name(known, rest, f"{where}.search.{head}")
+            _check_whole(known[rest], method.search[path], f"{where}.search.{path}")
     # As many even steps from one end to the other as the longest list of choices has: each is tried.
     steps = max((len(d.choices) for d in method.search.values() if isinstance(d, Categorical)), default=2)
     for u in (step / max(steps - 1, 1) for step in range(max(steps, 2))):
@@ -216,6 +217,15 @@ def check_method(method: Method, where: str) -> None:
         except ConfigError as error:
             raise ConfigError(f"{where}.{error}") from None
         resolve_method(filled, where)
+
+
+def _check_whole(parameter: Parameter, dimension: Dimension, place: str) -> None:
+    """Refuse bounds that were written as whole numbers where an argument is real: nothing between would be tried."""
+    if isinstance(dimension, Int) and (isinstance(parameter.default, float) or parameter.annotation is float):
+        raise ConfigError(
+            f"{place}: {parameter.name} is a real number, but whole bounds search whole numbers; write low = "
+            f"{float(dimension.low)}, high = {float(dimension.high)}, or choices"
+        )
 
 
 def space_of(method: Method) -> Space:

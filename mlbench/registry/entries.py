@@ -140,4 +140,6 @@ def _hint(kind: str, name: str) -> str:
     here = {canonical(entry.distribution) for entry in entries(usable=False)} | {"mlbench"}
     if slash and canonical(distribution) not in here:
         return f"no plugin {distribution!r} is installed (`pip install {distribution}`); {hint}"
+    if slash and distribution != "mlbench":
+        return f"{distribution} is installed without it; after a change of its entry points install it again; {hint}"
     return hint

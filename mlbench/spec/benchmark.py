@@ -63,6 +63,13 @@ class Evaluation(Table):
     recall_at: Annotated[tuple[int, ...], Field(strict=False, min_length=1)] = result((1, 2, 4, 8))
     metrics: Annotated[tuple[Component, ...], Field(strict=False)] = added(())
 
+    @field_validator("recall_at")
+    @classmethod
+    def _ranks_once_each(cls, value: tuple[int, ...]) -> tuple[int, ...]:
+        if min(value) < 1 or len(set(value)) < len(value):
+            raise ValueError(f"must be different numbers from 1 on, got {list(value)}")
+        return value
+
 
 class Benchmark(Table):
     """A benchmark: a protocol on a dataset with a model, for a list of methods.

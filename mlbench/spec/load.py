@@ -3,7 +3,7 @@
 import copy
 import difflib
 import tomllib
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +11,7 @@ from pydantic import BaseModel, ValidationError
 
 from mlbench.api.errors import ConfigError, UnknownNameError
 from mlbench.spec.benchmark import Benchmark
+from mlbench.spec.declared import DECLARED, declared_search
 from mlbench.spec.named import named_methods
 from mlbench.spec.shipped import benchmark_names, benchmark_text
 from mlbench.spec.transforms import Transforms
@@ -137,7 +138,15 @@ def apply_override(tables: dict[str, Any], override: str) -> None:
 def _expand_methods(methods: Any, label: str) -> Any:
     if not isinstance(methods, list):
         return methods
-    return [_expand(method, f"{label}: methods[{index}]") for index, method in enumerate(methods)]
+    places = [f"{label}: methods[{index}]" for index in range(len(methods))]
+    return [_searched(_expand(method, place), place) for method, place in zip(methods, places, strict=True)]
+
+
+def _searched(method: Any, place: str) -> Any:
+    """With the search spaces that its components declare, if it asks for them."""
+    if not isinstance(method, Mapping) or method.get("search") != DECLARED:
+        return method
+    return {**method, "search": declared_search(method, place)}
 
 
 def _expand(method: Any, place: str) -> Any:
@@ -155,7 +164,28 @@ def _expand(method: Any, place: str) -> Any:
     base = dict(known[method["use"]])
     if "sampler" in change:  # composes the batches in its place
         base.pop("samples_per_class", None)
+    fixed = set(_paths(change))  # what is given a value here is not searched any more
+    base["search"] = {path: space for path, space in base.get("search", {}).items() if path not in fixed}
     return _merge(base, change)
+
+
+def _paths(table: Mapping[str, Any]) -> Iterator[str]:
+    """Dotted paths of everything in a table and the tables within."""
+    for key, value in table.items():
+        yield key
+        if isinstance(value, Mapping):
+            yield from (f"{key}.{path}" for path in _paths(value))
+
+
+#: In TOML's words what pydantic says in Python's.
+_EXPECTED = {
+    "tuple_type": "expected an array",
+    "dict_type": "expected a table",
+    "model_type": "expected a table",
+    "model_attributes_type": "expected a table",
+    "dataclass_type": "expected a table",
+    "too_short": "must not be empty",
+}
 
 
 def _explain(item: Any) -> str:
@@ -170,7 +200,7 @@ def _explain(item: Any) -> str:
         return f"{place}: missing"
     if item["type"] == "value_error":  # of a whole table, which would be long; its text says what is wrong
         return f"{place}: {item['ctx']['error']}" if location else str(item["ctx"]["error"])
-    return f"{place}: {item['msg']}, got {item['input']!r}"
+    return f"{place}: {_EXPECTED.get(item['type'], item['msg'])}, got {item['input']!r}"
 
 
 def _dotted(location: Iterable[Any]) -> str:

@@ -22,9 +22,10 @@ class Method(Table):
     """One row of the leaderboard.
 
     ``search`` maps dotted paths into the method (``loss.margin``, ``miner.epsilon``, ``loss_optimizer.lr``) to
-    dimensions. A method without a loss is the untrained baseline: nothing is trained, nothing is searched. Without a
-    sampler, batches have ``samples_per_class`` samples of each class. ``batch_size`` is for a method that cannot do the
-    benchmark's; its epochs then show as many images in more batches.
+    dimensions; a file may say ``"declared"`` for those that its components declare. A method without a loss is the
+    untrained baseline: nothing is trained, nothing is searched. Without a sampler, batches have ``samples_per_class``
+    samples of each class. ``batch_size`` is for a method that cannot do the benchmark's; its epochs then show as many
+    images in more batches.
     """
 
     name: str = runtime(min_length=1, pattern=r"^[\w+./ -]+$")
@@ -41,6 +42,8 @@ class Method(Table):
     @classmethod
     def _type_dimensions(cls, value: Any) -> Any:
         """``{ low = 0.0, high = 1.0 }`` says its type by its bounds; ``{ choices = [...] }`` by its key."""
+        if isinstance(value, dict) and isinstance(value.get("search"), str):
+            raise ValueError(f'search: expected a table or "declared", got {value["search"]!r}')
         if isinstance(value, dict) and isinstance(value.get("search"), dict):
             return value | {"search": {path: _with_type(dimension) for path, dimension in value["search"].items()}}
         return value

@@ -13,6 +13,7 @@ from mlbench.api import ConfigError
 _FILES = {
     "pyproject.toml": "pyproject.toml",
     "README.md": "README.md",
+    ".gitignore": "gitignore",
     "benchmark.toml": "benchmark.toml",
     ".github/workflows/test.yml": "workflow.yml",
     ".github/workflows/performance.yml": "performance.yml",

@@ -14,6 +14,7 @@ from torch import Tensor, nn
 
 from mlbench.data.batches import batches_of
 from mlbench.registry import Entry, Resolved, configure, find, info_of, load, parameters
+from mlbench.registry.schema import check_name
 from mlbench.testing.batch import CLASSES, SIZE, Batch
 from mlbench.testing.known import declaration_of
 from mlbench.testing.requirement import require
@@ -42,11 +43,18 @@ class Subject:
         """The class and its checked arguments.
 
         Raises:
-            ConfigError: If there is no such component, or it refuses its arguments.
+            ConfigError: If there is no such component, it refuses its arguments, or it declares a search space of
+                arguments that it does not have.
             PluginError: If it cannot be imported.
         """
         entry, component = self._found
-        return configure(entry, component, self.table, f"{self.kind}/{self.name}")
+        where = f"{self.kind}/{self.name}"
+        resolved = configure(entry, component, self.table, where)
+        for name, dimension in info_of(component).space.items():
+            check_name(parameters(component), name, f"{where}: info.space")
+            for u in (0.0, 1.0):
+                configure(entry, component, {**self.table, name: dimension.at(u)}, f"{where}: info.space")
+        return resolved
 
     @cached_property
     def table(self) -> dict[str, Any]:

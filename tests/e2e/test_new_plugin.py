@@ -64,6 +64,7 @@ def test_the_package_is_complete(mlbench, tmp_path):
     folder = tmp_path / "my-2nd-metric"
     assert code == 0
     for name in (
+        ".gitignore",
         ".github/workflows/test.yml",
         ".github/workflows/performance.yml",
         "tests/perf/bench_loss.py",

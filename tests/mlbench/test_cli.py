@@ -167,6 +167,8 @@ def test_failed_runs_give_exit_code_2_until_they_are_retried_with_success(mlbenc
     code, out, err = mlbench(*arguments)
     assert code == 2 and "6 runs now, 0 from before, 6 failed." in out
     assert "mlbench: failed: Refused/reproduction-0/fold-0: error: loss: misbehaving/refuses refuses" in err
+    store = tmp_path / "store"
+    assert f"`mlbench logs {store}` says why" in err and f"`mlbench retry {store}` lets" in err
     code, out, _ = mlbench(*arguments, "--json")
     assert code == 2 and len(json.loads(out)["failed"]) == 6
     file.unlink()
@@ -271,6 +273,7 @@ def test_show_shows_a_component_a_method_and_a_benchmark(mlbench, benchmark_file
 def test_show_says_when_there_is_no_such_thing(mlbench, name):
     code, out, err = mlbench("show", name)
     assert code == 1 and not out and name.rpartition("/")[2] in err
+    assert ("did you mean Triplet?" in err) == (name == "triplet")
 
 
 def test_doctor_finds_an_installation_in_order(mlbench):

@@ -97,6 +97,15 @@ def test_min_images_is_checked(root: Path) -> None:
         Folder(str(root), min_images=0)
 
 
+def test_a_relative_path_that_leads_nowhere_comes_with_where_it_began(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(DataError) as error:
+        _ = Folder("photos").items
+    assert f"photos does not exist in {tmp_path}; set `path`" in str(error.value)
+
+
 def test_folders_that_hold_no_dataset_are_explained(tmp_path: Path) -> None:
     with pytest.raises(DataError, match=r"nowhere does not exist; set `path`"):
         _ = Folder(str(tmp_path / "nowhere")).items

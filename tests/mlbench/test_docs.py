@@ -8,7 +8,19 @@ from pathlib import Path
 import pytest
 
 from mlbench.registry import entries
-from mlbench.spec import load_benchmark
+from mlbench.spec import (
+    Benchmark,
+    Component,
+    Evaluation,
+    Method,
+    Model,
+    Runtime,
+    Search,
+    Slurm,
+    Training,
+    Transforms,
+    load_benchmark,
+)
 
 ROOT = Path(__file__).parents[2]
 PAGES = [
@@ -30,6 +42,51 @@ def test_the_benchmark_of_the_readme_loads(tmp_path):
     benchmark = load_benchmark(file)
     assert [method.name for method in benchmark.methods] == ["Contrastive", "Triplet hard", "Untrained", "Circle"]
     assert benchmark.dataset.arguments == {"path": "photos"}
+
+
+def test_the_benchmark_of_the_reference_loads(tmp_path):
+    file = tmp_path / "shoes.toml"
+    file.write_text(blocks(ROOT / "docs/benchmark-files.md", "toml")[0], encoding="utf-8")
+    benchmark = load_benchmark(file)
+    assert [method.name for method in benchmark.methods] == ["Contrastive", "Triplet"]
+    assert len(benchmark.transforms.mean) == 3
+
+
+TABLES = {
+    "Top level": Benchmark,
+    "`[model]`": Model,
+    "`[transforms]`": Transforms,
+    "`[training]`": Training,
+    "`[search]`": Search,
+    "`[evaluation]`": Evaluation,
+    "`[[methods]]`": Method,
+    "`[runtime]`": Runtime,
+}
+
+
+@pytest.mark.parametrize("heading", TABLES)
+def test_the_reference_names_every_key_with_its_default(heading):
+    text = (ROOT / "docs/benchmark-files.md").read_text(encoding="utf-8")
+    section = text.split(f"## {heading}\n")[1].split("\n## ")[0]
+    rows = re.findall(r"^\| (`.+?) \| (.*?) \|", section, flags=re.M)
+    listed = {key: default for keys, default in rows for key in re.findall(r"`(\w+)`", keys)}
+    fields = TABLES[heading].model_fields
+    assert listed.keys() == fields.keys()
+    for key, field in fields.items():
+        written = re.match(r"`([^`]+)`|(required|none)|", listed[key])
+        if written[1]:
+            assert _plain(field.default) == tomllib.loads(f"value = {written[1]}")["value"], key
+        elif written[2]:
+            assert field.is_required() if written[2] == "required" else field.default is None, key
+
+
+def _plain(default):
+    """A default as a file would say it."""
+    if isinstance(default, Component):
+        return default.id
+    if isinstance(default, tuple):
+        return list(default)
+    return default.model_dump(exclude_defaults=True) if isinstance(default, Slurm) else default
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)

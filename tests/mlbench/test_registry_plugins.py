@@ -193,6 +193,12 @@ def test_a_package_that_is_not_installed_is_named():
         find("losses", "acme-dml/acme", "loss")
 
 
+def test_a_component_that_its_package_does_not_have_yet_is_said_to_be_missing_from_it(install):
+    install("acme-dml", ACME, LOSS)
+    with pytest.raises(UnknownNameError, match="acme-dml is installed without it; after a change of its entry points"):
+        find("losses", "acme-dml/acne")
+
+
 # -- switches --------------------------------------------------------------------------------------------------------
 
 

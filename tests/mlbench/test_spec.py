@@ -161,8 +161,13 @@ def test_a_folder_is_no_benchmark(tmp_path):
         ("training.optimizer.name=LBFGS", "training.optimizer.name: "),
         ("folds=1", "folds: "),
         ("name='a/b'", "name: "),
-        ("methods=[]", "methods: "),
-        ("methods=Triplet", "methods: "),
+        ("methods=[]", "methods: must not be empty"),
+        ("methods=Triplet", "methods: expected an array, got 'Triplet'"),
+        ("model=conv-small", "model: expected a table, got 'conv-small'"),
+        ("transforms.crop=true", "transforms.crop: expected a table, got True"),
+        ("evaluation.recall_at=1", "evaluation.recall_at: expected an array, got 1"),
+        ("evaluation.recall_at=[0, 1]", "evaluation.recall_at: must be different numbers from 1 on, got [0, 1]"),
+        ("evaluation.recall_at=[1, 1]", "evaluation.recall_at: must be different numbers from 1 on"),
         ("dataset.max_classes=inf", "dataset: max_classes: write text"),
         ("dataset.sizes=[1.0, nan]", "dataset: sizes: write text"),
         ("dataset.since=2020-02-20", "dataset: since: write text"),
@@ -191,7 +196,9 @@ def test_a_mistake_is_placed(write, change, said):
         ({"search": {"loss.margin": {"choices": []}}}, "methods[0].search.loss.margin.choices: "),
         ({"search": {"loss.margin": {"choices": [math.nan]}}}, "methods[0].search.loss.margin.choices"),
         ({"search": {"loss.margin": {"type": "normal"}}}, "methods[0].search.loss.margin: "),
-        ({"search": {"loss.margin": 0.1}}, "methods[0].search.loss.margin: "),
+        ({"search": {"loss.margin": 0.1}}, "methods[0].search.loss.margin: expected a table"),
+        ({"search": {"loss.margin": [0, 1]}}, "methods[0].search.loss.margin: expected a table"),
+        ({"search": "declard"}, "methods[0]: search: expected a table or \"declared\", got 'declard'"),
         ({"loss": None, "miner": "batch-hard"}, "methods[0]: method 'A' has no loss"),
         ({"loss": None, "sampler": "m-per-class"}, "methods[0]: method 'A' has no loss"),
         (
@@ -349,9 +356,26 @@ def test_a_named_method_can_be_changed():
     change = {"use": "Triplet", "name": "Triplet hard", "miner": "batch-hard", "loss": {"margin": 0.3}}
     plain, changed = load_benchmark(MINIMAL | {"methods": ["Triplet", change]}).methods
     assert (changed.name, changed.miner.id, changed.loss.arguments["margin"]) == ("Triplet hard", "batch-hard", 0.3)
-    assert changed.loss.id == plain.loss.id and changed.search == plain.search
+    assert changed.loss.id == plain.loss.id
+    assert "loss.margin" in plain.search and not changed.search  # what is given a value is not searched
     assert changed.loss.arguments == plain.loss.arguments | {"margin": 0.3}
     assert plain.miner is None
+
+
+def test_what_a_named_method_searches_besides_a_given_value_it_still_searches():
+    change = {"use": "ProxyNCA", "loss_optimizer": {"lr": 0.1}}
+    plain, changed = load_benchmark(MINIMAL | {"methods": ["ProxyNCA", change | {"name": "B"}]}).methods
+    assert set(plain.search) - set(changed.search) == {"loss_optimizer.lr"}
+    assert "loss.softmax_scale" in changed.search
+
+
+def test_a_method_can_search_what_its_components_declare():
+    method = {"name": "A", "loss": "online-contrastive", "miner": "batch-hard", "search": "declared"}
+    (found,) = load_benchmark(MINIMAL | {"methods": [method]}).methods
+    assert found.search == {"loss.margin": Float(low=0.0, high=2.0)}
+    fixed = method | {"loss": {"id": "online-contrastive", "margin": 0.4}}
+    said = refused(MINIMAL | {"methods": ["Triplet", fixed]})
+    assert said.startswith("benchmark: methods[1].search: ") and "info.space" in said
 
 
 def test_changing_a_named_method_changes_it_there_only():
@@ -372,6 +396,12 @@ def test_an_unknown_method_is_placed_with_the_nearest():
         UnknownNameError, match=r"^benchmark: methods\[1\]: unknown method 'Tripet'; did you mean 'Triplet'"
     ):
         load_benchmark(MINIMAL | {"methods": ["Triplet", "Tripet"]})
+
+
+def test_whole_bounds_are_refused_where_an_argument_is_real():
+    (method,) = load_benchmark(with_method(search={"loss.margin": {"low": 0, "high": 1}})).methods
+    with pytest.raises(ConfigError, match=r"^methods\[0\]\.search\.loss\.margin: margin is a real number.*low = 0\.0"):
+        check_method(method, "methods[0]")
 
 
 # -- transforms ------------------------------------------------------------------------------------------------------

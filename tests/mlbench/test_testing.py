@@ -16,7 +16,7 @@ import torch
 from pytorch_metric_learning.losses import ContrastiveLoss, NPairsLoss, SubCenterArcFaceLoss
 
 from mlbench import testing
-from mlbench.api import ComponentInfo, ConfigError, PluginError, UnknownNameError
+from mlbench.api import Categorical, ComponentInfo, ConfigError, Float, PluginError, UnknownNameError
 from mlbench.testing import ConformanceError, check_component
 
 pytest_plugins = ["pytester"]
@@ -24,6 +24,14 @@ pytest_plugins = ["pytester"]
 
 class OrderMatters(NPairsLoss):
     info = ComponentInfo(expected_failures={"sample-order": "takes the first positive pair of every class"})
+
+
+VECTOR = """
+from torch import nn
+class Loss(nn.Module):
+    def forward(self, embeddings, labels, indices_tuple=None, ref_emb=None, ref_labels=None):
+        return embeddings.pow(2).sum(1)
+"""
 
 
 def failed(report):
@@ -78,6 +86,19 @@ def test_what_cannot_be_built_is_one_error_and_not_a_failure_of_every_check():
         check_component("losses", SubCenterArcFaceLoss)
 
 
+def test_a_declared_space_is_of_arguments_that_it_has_and_takes():
+    class Misspelt(ContrastiveLoss):
+        info = ComponentInfo(space={"neg_margn": Float(low=0.0, high=1.0)})
+
+    class Words(ContrastiveLoss):
+        info = ComponentInfo(space={"neg_margin": Categorical(choices=("wide", "narrow"))})
+
+    with pytest.raises(ConfigError, match=r"losses/Misspelt: info.space.neg_margn: unknown; did you mean neg_margin\?"):
+        check_component("losses", Misspelt)
+    with pytest.raises(ConfigError, match=r"losses/Words: info.space.neg_margin: expected number, got str 'wide'"):
+        check_component("losses", Words)
+
+
 def test_the_global_generators_are_left_alone():
     torch.manual_seed(0)
     np.random.seed(0)
@@ -123,6 +144,20 @@ def test_the_verb_prints_every_check_and_how_to_mend_what_failed(mlbench):
     assert out.startswith("losses/mlbench/contrastive  (mlbench-dml ")
     assert "failed            embedding-gradient  " in out
     assert "must: The gradient reaches the embeddings" in out and "fix:  Do not detach" in out
+
+
+def test_a_cause_that_fails_many_checks_is_told_once(mlbench, install):
+    install("acme-dml", {"losses": ["acme = acme_dml:Loss"]}, VECTOR)
+    code, out, _ = mlbench("check", "acme-dml")
+    assert code == 1 and out.count("not a scalar") < out.count("  failed  ")
+    assert "failed            embedding-gradient  " in out and "  as finite-value" in out
+
+
+def test_a_module_that_cannot_be_imported_is_not_mended_by_arguments(mlbench, install):
+    install("acme-dml", {"losses": ["acme = acme_dml:Loss"]}, "clas Loss: pass\n")
+    code, out, _ = mlbench("check", "acme-dml")
+    assert code == 1 and "SyntaxError" in out
+    assert "fix:  Mend the module or its entry point" in out and "--set KEY=VALUE" not in out
 
 
 def test_the_verb_takes_a_name_of_several_kinds_or_a_distribution(mlbench):

@@ -44,6 +44,8 @@ class Sound(nn.Module):
     """Distances within classes."""
 
     def forward(self, embeddings, labels, indices_tuple=None, ref_emb=None, ref_labels=None):
+        if indices_tuple is not None:
+            raise ValueError("takes all pairs")
         others, other_labels = (embeddings, labels) if ref_emb is None else (ref_emb, ref_labels)
         squared = (embeddings[:, None] - others[None]).square().mean(2)
         same = labels[:, None] == other_labels[None]
@@ -240,6 +242,12 @@ class HiddenState(Sound):
 class IgnoresReference(Sound):
     def forward(self, embeddings, labels, indices_tuple=None, ref_emb=None, ref_labels=None):
         return super().forward(embeddings, labels)
+
+
+@fault("mined-pairs", "a quarter of the triplets gives what all of them give")
+class IgnoresMiner(Sound):
+    def forward(self, embeddings, labels, indices_tuple=None, ref_emb=None, ref_labels=None):
+        return super().forward(embeddings, labels, None, ref_emb, ref_labels)
 
 
 @fault("reference-parity", "ContrastiveLoss and it differ", "losses")

@@ -26,5 +26,6 @@ CHECKS: tuple[Requirement, ...] = (
     state.state_dict,
     conduct.picklable,
     values.reference_form,
+    values.mined_pairs,
     conduct.reference_parity,
 )

@@ -1,6 +1,7 @@
 """What the value of a loss may depend on."""
 
 import torch
+from torch import Tensor
 
 from mlbench.testing.batch import balanced, relabelled
 from mlbench.testing.requirement import NotApplicable, require, requirement
@@ -49,3 +50,28 @@ def reference_form(subject: Subject) -> None:
     finite_scalar(value).backward()
     for side, tensor in (("embeddings", left), ("ref_emb", right)):
         require(tensor.grad is not None and tensor.grad.any(), f"no gradient reaches {side}")
+
+
+@requirement("Sum over the pairs or triplets of indices_tuple alone; or raise ValueError if it is given.")
+def mined_pairs(subject: Subject) -> None:
+    """What a miner chose decides value and gradient, or the loss refuses ``indices_tuple`` by a ``ValueError``."""
+    batch = balanced()
+    triplets = _triplets(batch.labels)
+    few = triplets[:, triplets[0] < len(batch) // 4]
+    found = []
+    for chosen in (triplets, few):
+        embeddings = batch.embeddings.clone().requires_grad_()
+        try:
+            value = subject.build()(embeddings, batch.labels, tuple(chosen), **subject.needed(batch))
+        except ValueError as error:
+            raise NotApplicable(f"it refuses indices_tuple: {error}") from None
+        finite_scalar(value).backward()
+        found.append(torch.cat([value.reshape(1), embeddings.grad.flatten()]) if embeddings.grad is not None else value)
+    require(not torch.allclose(found[0], found[1]), "a quarter of the triplets gives what all of them give")
+
+
+def _triplets(labels: Tensor) -> Tensor:
+    """For every pair of two samples of a class one negative, indices ``[3, T]``."""
+    same = labels[:, None] == labels[None]
+    anchors, positives = same.fill_diagonal_(False).nonzero().T
+    return torch.stack([anchors, positives, (anchors + len(labels) // 2) % len(labels)])

@@ -196,9 +196,9 @@ def test_a_collapsed_run_says_so_wherever_one_looks(mlbench, benchmark_file, tmp
     code, out, err = mlbench("run", file, "--store", store)
     assert code == 2 and "failed: Easy/reproduction-0/fold-0: collapsed: all embeddings are equal" in err
     code, out, _ = mlbench("status", file, "--store", store)
-    assert ["Easy", "3", "0", "2", "1", "2", "collapsed"] in [line.split() for line in out.splitlines()]
+    assert "Easy 3 0 3 0 2 collapsed, 1 impossible".split() in [line.split() for line in out.splitlines()]
     code, out, _ = mlbench("status", file, "--store", store, "--json")
-    assert json.loads(out)["methods"][0]["reasons"] == {"collapsed": 2}
+    assert json.loads(out)["methods"][0]["reasons"] == {"collapsed": 2, "impossible": 1}
     assert "| 2 collapsed" in (store / "leaderboard.md").read_text(encoding="utf-8")
     records = [json.loads(path.read_text()) for path in store.glob("runs/*/record.json")]
     assert sorted(record["outcome"] for record in records) == ["collapsed"] * 2 + ["completed"] * 3

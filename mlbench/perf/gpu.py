@@ -29,11 +29,14 @@ def watched(found: set[str]) -> Iterator[None]:
         yield
         return
     found |= {f"the GPU is shared with process {line.strip()}" for line in shared.splitlines() if line.strip()}
-    try:
-        yield
-    finally:
-        watch.send_signal(signal.SIGINT)
-        found |= {text for line in watch.communicate()[0].splitlines() for text in _held_down(line)}
+    with watch:
+        assert watch.stdout is not None
+        found |= set(_held_down(watch.stdout.readline()))  # it watches from here on
+        try:
+            yield
+        finally:
+            watch.send_signal(signal.SIGINT)
+            found |= {text for line in watch.stdout for text in _held_down(line)}
 
 
 def _held_down(line: str) -> list[str]:

@@ -7,7 +7,7 @@ import pytest
 from rich.console import Console
 
 from mlbench.cli.fitting import fitted
-from mlbench.execution.watch import Bar
+from mlbench.execution.displays import Bar
 
 PAGES = sorted((Path(__file__).parents[2] / "leaderboards/reality-check").glob("*/*.md"))
 
@@ -38,7 +38,7 @@ def test_the_display_says_on_80_columns_how_far_it_is(monkeypatch):
     bar = Bar()
     bar.begin(total=1234, closed=0)
     bar.started("Contrastive/reproduction-1/fold-3", "run")
-    bar.failed("Contrastive/reproduction-0/fold-3", "diverged", 1.0)
+    bar.failed("Contrastive/reproduction-0/fold-3", "diverged", 1.0, cached=False)
     bar.finished("Contrastive/reproduction-1/fold-3", 0.5, 1.0, cached=False)
     bar._progress.refresh()
     bar.close()
